@@ -137,8 +137,6 @@ fn integer(page: &mut Vec<u8>, value: u64) {
 /// The shortest decimal text that reads back as the same value, never in exponent form.
 fn number(page: &mut Vec<u8>, value: f64) {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    /// Up to 15 digits, and a point, two texts never mean the same value (IEEE 754 double).
-    const UNIQUE_DIGITS: usize = 16;
     let is_minus_zero = value == 0.0 && value.is_sign_negative();
     if value.fract() == 0.0 && value.abs() < EXACT && !is_minus_zero {
         #[expect(
@@ -149,17 +147,29 @@ fn number(page: &mut Vec<u8>, value: f64) {
         page.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
         return;
     }
-    if value.is_finite() {
+    if value.is_normal() {
         let mut buffer = ryu::Buffer::new();
         let text = buffer.format_finite(value);
-        if !text.contains('e') && text.len() <= UNIQUE_DIGITS {
+        let decimals = text.find('.').map_or(0, |point| text.len() - point - 1);
+        // Halfway between two texts of equal length `ryu` takes the even one, the standard library (like the stock
+        // encoder) the other. A value of n binary decimals has n decimal ones, so it is halfway at n - 1.
+        if !text.contains('e') && decimals + 1 != binary_decimals(value) {
             page.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
             return;
         }
     }
-    // NaN, infinities, what `ryu` would write with an exponent, and long numbers: when two shortest texts lie equally
-    // near, it takes the even one and the standard library, like the stock encoder, the other.
     page.extend_from_slice(value.to_string().as_bytes());
+}
+
+/// How many binary digits a normal number has behind the point (IEEE 754: 52 stored bits, exponent bias 1023).
+fn binary_decimals(value: f64) -> usize {
+    const STORED: u32 = 52;
+    let bits = value.to_bits();
+    let exponent = (bits >> STORED) & 0x7ff;
+    let zeros = (bits | 1 << STORED).trailing_zeros();
+    usize::try_from(1023 + u64::from(STORED - zeros.min(STORED))).map_or(0, |top| {
+        top.saturating_sub(usize::try_from(exponent).unwrap_or(0))
+    })
 }
 
 #[cfg(test)]

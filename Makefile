@@ -1,0 +1,51 @@
+# Mission Control. `make help` lists the targets.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MISSIONCTL := $(TARGET)/release/missionctl
+# The programs that the tests need, unpacked into a cache where the machine lacks them.
+WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare build up down status logs demo test lint fmt bench
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 10
+
+prepare:
+	@scripts/prepare
+
+build: prepare ## build every program
+	cargo build --release --locked --workspace --bins
+
+up: build ## start everything, or apply what changed
+	@$(MISSIONCTL) up
+
+down: ## stop everything, keep the data
+	@$(MISSIONCTL) down
+
+status: ## say how everything is
+	@$(MISSIONCTL) status
+
+logs: ## follow all logs
+	@$(MISSIONCTL) logs -f
+
+demo: build ## start everything on a made-up laptop instead of this machine
+	@$(MISSIONCTL) --project examples/demo up
+
+test: prepare ## prove that everything works, with the real programs
+	cargo build --locked --workspace --bins
+	$(TARGET)/debug/missionctl tools
+	$(WITH_TOOLS) cargo test --locked --workspace
+
+lint: prepare ## format, clippy, documentation, licences
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: prepare ## measure beside the peers; ratios of one run
+	cargo build --locked --workspace --bins
+	cargo build --release --locked --workspace --bins
+	$(WITH_TOOLS) cargo bench --locked --workspace
