@@ -1,7 +1,9 @@
 //! Raw units of the kernel and of devices, each converted to the base unit in one place.
+//!
+//! By division, which is exact where the factor is a power of ten: 2 624 960 µJ are 2.62496 J, not 2.6249599999999997.
 
 macro_rules! unit {
-    ($(#[$doc:meta])* $name:ident($raw:ty) . $method:ident = $factor:expr, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident($raw:ty).$method:ident, $what:literal, $($convert:tt)+) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(pub $raw);
@@ -9,7 +11,7 @@ macro_rules! unit {
         impl $name {
             #[doc = $what]
             pub fn $method(self) -> f64 {
-                self.0 as f64 * $factor
+                self.0 as f64 $($convert)+
             }
         }
     };
@@ -17,19 +19,19 @@ macro_rules! unit {
 
 unit!(
     /// Millionths of a joule, as in powercap's `energy_uj`.
-    Microjoules(u64).joules = 1e-6, "In joules.");
+    Microjoules(u64).joules, "In joules.", / 1e6);
 unit!(
     /// Millionths of a watt, as in powercap's `power_limit_uw` and hwmon's `power*_input`.
-    Microwatts(u64).watts = 1e-6, "In watts.");
+    Microwatts(u64).watts, "In watts.", / 1e6);
 unit!(
     /// Thousandths of a degree Celsius, as in hwmon's `temp*_input` and thermal zones' `temp`.
-    Millicelsius(i64).celsius = 1e-3, "In degrees Celsius.");
+    Millicelsius(i64).celsius, "In degrees Celsius.", / 1e3);
 unit!(
     /// Millionths of a second, as in powercap's `time_window_us`.
-    Microseconds(u64).seconds = 1e-6, "In seconds.");
+    Microseconds(u64).seconds, "In seconds.", / 1e6);
 unit!(
     /// 1024 bytes, as in `/proc/meminfo` and `/proc/<pid>/status`.
-    Kibibytes(u64).bytes = 1024.0, "In bytes.");
+    Kibibytes(u64).bytes, "In bytes.", * 1024.0);
 
 #[cfg(test)]
 mod tests {
@@ -37,6 +39,7 @@ mod tests {
 
     #[test]
     fn raw_values_become_base_units() {
+        assert_eq!(Microjoules(2_624_960).joules().to_string(), "2.62496");
         assert!((Microjoules(2_500_000).joules() - 2.5).abs() < 1e-12);
         assert!((Microwatts(15_000_000).watts() - 15.0).abs() < 1e-12);
         assert!((Millicelsius(-40_500).celsius() + 40.5).abs() < 1e-12);
