@@ -32,9 +32,18 @@ fn main() {
     let scrapes = f64::from(ROUNDS * SCRAPES);
     let micros = ticks.map(|ticks| f64::from(ticks) * 10_000.0 / scrapes);
     let memory = programs.map(|(pid, _)| resident_kib(pid));
-    println!("scrape, {scrapes} of each, tree {}", machine.file_name().unwrap_or_default().display());
-    println!("  rapl-exporter  {:8.0} µs CPU  {:6} KiB resident", micros[0], memory[0]);
-    println!("  node_exporter  {:8.0} µs CPU  {:6} KiB resident", micros[1], memory[1]);
+    println!(
+        "scrape, {scrapes} of each, tree {}",
+        machine.file_name().unwrap_or_default().display()
+    );
+    println!(
+        "  rapl-exporter  {:8.0} µs CPU  {:6} KiB resident",
+        micros[0], memory[0]
+    );
+    println!(
+        "  node_exporter  {:8.0} µs CPU  {:6} KiB resident",
+        micros[1], memory[1]
+    );
     println!(
         "  ratio          {:8.2}         {:6.2}",
         micros[0] / micros[1],
@@ -81,7 +90,9 @@ fn scrape(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).expect("connect");
     let mut answer = vec![0; 1 << 20];
     for _ in 0..SCRAPES {
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n").expect("ask");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n")
+            .expect("ask");
         let mut size = 0;
         while !is_whole(&answer[..size]) {
             let read = stream.read(&mut answer[size..]).expect("an answer");
@@ -92,11 +103,20 @@ fn scrape(address: SocketAddr) {
 }
 
 fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
     let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
     match length {
-        Some(length) => answer.len() - end - 4 >= { let length: usize = length; length },
+        Some(length) => {
+            answer.len() - end - 4 >= {
+                let length: usize = length;
+                length
+            }
+        }
         None => answer.ends_with(b"0\r\n\r\n"),
     }
 }
@@ -106,11 +126,17 @@ fn cpu_ticks(pid: u32) -> u32 {
     let (_, fields) = stat.rsplit_once(')').expect("a name");
     // Behind the name comes field 3; user and system time are 14 and 15 (proc(5)).
     let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
-    field(14).zip(field(15)).map(|(user, system)| user + system).expect("times")
+    field(14)
+        .zip(field(15))
+        .map(|(user, system)| user + system)
+        .expect("times")
 }
 
 fn resident_kib(pid: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("VmRSS");
     line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
 }

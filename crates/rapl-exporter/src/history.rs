@@ -3,10 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a peak stays visible at least. Every Prometheus that scrapes once a minute or more often sees every
-/// peak, however many of them there are and whoever else looks at the page in between.
-const PEAK_HOLD: Duration = Duration::from_mins(1);
-
 /// Averaging windows beyond this are cut to it, so that a wild value in sysfs cannot fill the memory.
 const MAX_WINDOW: Duration = Duration::from_hours(1);
 
@@ -35,8 +31,9 @@ impl History {
         self.stretches.push_back(stretch);
         self.span = self.span.saturating_add(stretch.elapsed);
         self.pending_peak = higher(self.pending_peak, Some(stretch.watts));
-        let keep = window.min(MAX_WINDOW).max(PEAK_HOLD);
-        while let Some(oldest) = self.stretches.front()
+        let keep = window.min(MAX_WINDOW);
+        while self.stretches.len() > 1
+            && let Some(oldest) = self.stretches.front()
             && self.span.saturating_sub(oldest.elapsed) >= keep
         {
             self.span = self.span.saturating_sub(oldest.elapsed);
@@ -70,16 +67,9 @@ impl History {
         None
     }
 
-    /// The highest power since the last call, and of the last minute in any case, in watts.
+    /// The highest power since the last call; the present one when nothing has followed since, in watts.
     pub(crate) fn take_peak(&mut self) -> Option<f64> {
-        let pending = self.pending_peak.take();
-        let mut age = Duration::ZERO;
-        let recent = self.stretches.iter().rev().take_while(|stretch| {
-            let is_recent = age < PEAK_HOLD;
-            age = age.saturating_add(stretch.elapsed);
-            is_recent
-        });
-        recent.fold(pending, |peak, stretch| higher(peak, Some(stretch.watts)))
+        self.pending_peak.take().or_else(|| self.power())
     }
 }
 
@@ -144,17 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn a_peak_is_seen_by_everyone_for_a_minute_and_by_the_next_scrape_at_any_time() {
-        let mut history = of_watts(&[10.0, 90.0, 20.0], SECOND);
-        assert_eq!(history.take_peak(), Some(90.0));
-        assert_eq!(
-            history.take_peak(),
-            Some(90.0),
-            "a second Prometheus sees it as well"
-        );
-        let mut late = of_watts(&[&[90.0][..], &[5.0; 200]].concat(), SECOND);
-        assert_eq!(late.take_peak(), Some(90.0), "nobody has seen it yet");
-        assert_eq!(late.take_peak(), Some(5.0));
+    fn a_peak_is_told_once() {
+        let mut history = of_watts(&[&[90.0][..], &[5.0; 200]].concat(), SECOND);
+        assert_eq!(history.take_peak(), Some(90.0), "however long ago nobody asked");
+        assert_eq!(history.take_peak(), Some(5.0));
     }
 
     #[test]

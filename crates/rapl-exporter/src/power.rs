@@ -37,7 +37,7 @@ pub(crate) const POWER: Metric<2> = Metric::gauge(
 pub(crate) const PEAK: Metric<1> = Metric::gauge(
     "rapl_power_peak_watts",
     Unit::Watts,
-    "Highest sample of the zone's power since the last scrape, and of the last minute in any case.",
+    "Highest sample of the zone's power since the last scrape.",
     ["zone"],
 );
 const WRAPS: Metric<1> = Metric::counter(
