@@ -80,15 +80,27 @@ pub fn read_i64(path: &Path) -> Result<i64, ReadError> {
     read_number(path, "a whole number")
 }
 
+/// The kernel hands a number over in one read, so one is enough; a text that fills the buffer is no number.
 fn read_number<T: FromStr>(path: &Path, what: &'static str) -> Result<T, ReadError> {
-    let text = read_text(path)?;
-    text.parse().map_err(|_| {
-        let start = text.chars().take(40).collect();
-        ReadError {
-            path: path.into(),
-            problem: Problem::Content(start, what),
+    let fail = |problem| ReadError {
+        path: path.into(),
+        problem,
+    };
+    let mut buffer = [0; 64];
+    let size = File::open(path).and_then(|mut file| read_once(&mut file, &mut buffer));
+    let text = String::from_utf8_lossy(&buffer[..size.map_err(|error| fail(Problem::Io(error)))?]);
+    let text = text.trim();
+    text.parse()
+        .map_err(|_| fail(Problem::Content(text.chars().take(40).collect(), what)))
+}
+
+fn read_once(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
         }
-    })
+    }
 }
 
 /// The names in the folder, sorted.

@@ -4,6 +4,7 @@
 //! The fields of `stat` are those of proc(5).
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::family::Family;
 use crate::fs;
@@ -45,10 +46,6 @@ const THREADS: Metric<0> = Metric::gauge("process_threads", Unit::None, "Threads
 pub(crate) fn families() -> Vec<Family> {
     let stat = fs::read_text(Path::new("/proc/self/stat")).ok();
     let stat = stat.as_deref().and_then(Stat::parse);
-    let boot = fs::read_text(Path::new("/proc/stat"))
-        .ok()
-        .as_deref()
-        .and_then(boot_time);
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     let page_size = rustix::param::page_size() as f64;
     let max_fds = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -60,7 +57,7 @@ pub(crate) fn families() -> Vec<Family> {
         CPU.maybe(stat.as_ref().map(|stat| stat.cpu_ticks as f64 / ticks)),
         START.maybe(
             stat.as_ref()
-                .zip(boot)
+                .zip(boot_time())
                 .map(|(stat, boot)| boot + stat.start_ticks as f64 / ticks),
         ),
         RESIDENT.maybe(stat.as_ref().map(|stat| stat.resident_pages as f64 * page_size)),
@@ -96,12 +93,18 @@ impl Stat {
     }
 }
 
-fn boot_time(stat: &str) -> Option<f64> {
-    stat.lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()
+/// When the machine started, Unix time. Read once: on machines with many cores the file is slow to make, and a clock
+/// that is set later must not move the start of this process.
+fn boot_time() -> Option<f64> {
+    static BOOT: OnceLock<Option<f64>> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let stat = fs::read_text(Path::new("/proc/stat")).ok()?;
+        stat.lines()
+            .find_map(|line| line.strip_prefix("btime "))?
+            .trim()
+            .parse()
+            .ok()
+    })
 }
 
 #[cfg(test)]

@@ -3,14 +3,18 @@
 //! Every collector has a slot with at most one run under way. A scrape joins the run that is under way or starts one,
 //! waits for it until its own deadline, and writes the page with what has arrived; so concurrent scrapes share one
 //! read, and a collector that hangs costs its own families only. A late result is dropped: it would be an old value.
+//!
+//! The runs of a scrape share one thread, since waking one for each costs more than most collectors do. When that
+//! thread is still busy after a moment, another one takes what waits behind it.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::collector::{CollectError, Collector};
 use crate::encode::{arrange, encode};
@@ -18,6 +22,9 @@ use crate::family::Family;
 use crate::health::Health;
 use crate::instruments::Instruments;
 use crate::process;
+
+/// How long the runs of a scrape wait behind a busy collector before they get another thread.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// The collectors of one exporter, and what goes onto each page beside theirs.
 pub(crate) struct Scraper {
@@ -33,6 +40,14 @@ struct Outcome {
 }
 
 type Run = watch::Receiver<Option<Arc<Outcome>>>;
+
+/// A run that no thread has begun yet.
+struct Job {
+    slot: Arc<Slot>,
+    done: watch::Sender<Option<Arc<Outcome>>>,
+}
+
+type Jobs = Arc<Mutex<VecDeque<Job>>>;
 
 struct Slot {
     collector: Box<dyn Collector>,
@@ -79,7 +94,12 @@ impl Scraper {
 
     /// Collects until `deadline` at the latest and returns the page. Must be called inside a Tokio runtime.
     pub(crate) async fn page(&self, deadline: Instant) -> Vec<u8> {
-        let runs: Vec<_> = self.slots.iter().map(Slot::join).collect();
+        let mut jobs = VecDeque::new();
+        let runs: Vec<_> = self.slots.iter().map(|slot| slot.join(&mut jobs)).collect();
+        if !jobs.is_empty() {
+            // A task of its own: the runs go on when the client of this scrape has hung up.
+            tokio::spawn(start(Arc::new(Mutex::new(jobs))));
+        }
         let mut families = Vec::new();
         let mut reports = Vec::with_capacity(runs.len());
         for (slot, (started, mut run)) in self.slots.iter().zip(runs) {
@@ -107,26 +127,18 @@ impl Scraper {
 }
 
 impl Slot {
-    /// The run that is under way, or a new one.
-    fn join(self: &Arc<Self>) -> (Instant, Run) {
+    /// The run that is under way, or a new one, which is put to the jobs.
+    fn join(self: &Arc<Self>, jobs: &mut VecDeque<Job>) -> (Instant, Run) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = &state.running {
             return running.clone();
         }
-        let (sender, receiver) = watch::channel(None);
-        let started = Instant::now();
-        state.running = Some((started, receiver.clone()));
-        let slot = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let result = catch_unwind(AssertUnwindSafe(|| slot.collector.collect()))
-                .unwrap_or_else(|panic| Err(CollectError::Failed(panic_error(panic.as_ref()))));
-            slot.state.lock().unwrap_or_else(PoisonError::into_inner).running = None;
-            sender.send_replace(Some(Arc::new(Outcome {
-                result,
-                elapsed: started.elapsed(),
-            })));
+        let (done, run) = watch::channel(None);
+        jobs.push_back(Job {
+            slot: Arc::clone(self),
+            done,
         });
-        (started, receiver)
+        state.running.insert((Instant::now(), run)).clone()
     }
 
     fn report(&self, outcome: Option<&Outcome>, started: Instant) -> Report<'_> {
@@ -160,6 +172,43 @@ impl Slot {
             elapsed: outcome.map_or_else(|| started.elapsed(), |outcome| outcome.elapsed),
             last_success: state.last_success,
         }
+    }
+}
+
+/// Begins the jobs on one thread, and on one more whenever a moment has not been enough.
+async fn start(jobs: Jobs) {
+    loop {
+        let worker = Arc::clone(&jobs);
+        tokio::task::spawn_blocking(move || {
+            while let Some(job) = next(&worker) {
+                job.run();
+            }
+        });
+        sleep(MOMENT).await;
+        if jobs.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return;
+        }
+    }
+}
+
+fn next(jobs: &Jobs) -> Option<Job> {
+    jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+impl Job {
+    fn run(self) {
+        let started = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| self.slot.collector.collect()))
+            .unwrap_or_else(|panic| Err(CollectError::Failed(panic_error(panic.as_ref()))));
+        self.slot
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .running = None;
+        self.done.send_replace(Some(Arc::new(Outcome {
+            result,
+            elapsed: started.elapsed(),
+        })));
     }
 }
 
