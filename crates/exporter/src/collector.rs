@@ -21,6 +21,8 @@ pub enum CollectError {
     Absent(String),
     /// It is there and could not be read.
     Failed(anyhow::Error),
+    /// Part of it could not be read. The families of the rest go onto the page, and the collector counts as failed.
+    Partly(Vec<Family>, anyhow::Error),
 }
 
 impl CollectError {

@@ -109,7 +109,9 @@ impl Scraper {
                 Ok(Err(_)) | Err(_) => None,
             };
             reports.push(slot.report(outcome.as_deref(), started));
-            if let Some(Ok(collected)) = outcome.as_deref().map(|outcome| &outcome.result) {
+            if let Some(Ok(collected) | Err(CollectError::Partly(collected, _))) =
+                outcome.as_deref().map(|outcome| &outcome.result)
+            {
                 families.extend_from_slice(collected);
             }
         }
@@ -150,7 +152,9 @@ impl Slot {
                 tracing::debug!(collector, reason, "nothing to collect");
                 None
             }
-            Some(Err(CollectError::Failed(error))) => Some(format!("{error:#}")),
+            Some(Err(CollectError::Failed(error) | CollectError::Partly(_, error))) => {
+                Some(format!("{error:#}"))
+            }
             None => {
                 Some("missed the deadline of the scrape; it goes on, and the next scrape joins it".into())
             }
@@ -342,6 +346,22 @@ mod tests {
         let (a, b, ()) = tokio::join!(page(&scraper, LONG), page(&scraper, LONG), opener);
         assert!(a.contains("\ntest_runs 1\n"), "{a}");
         assert!(b.contains("\ntest_runs 1\n"), "{b}");
+    }
+
+    #[tokio::test]
+    async fn what_could_be_read_is_shown_beside_the_failure() {
+        let partly = || {
+            Err(CollectError::Partly(
+                vec![FINE.value(1.0)],
+                anyhow::anyhow!("one of two"),
+            ))
+        };
+        let page = page(&scraper(vec![Box::new(Simple("partly", partly))]), LONG).await;
+        assert!(page.contains("\ntest_fine 1\n"), "{page}");
+        assert!(
+            page.contains("test_exporter_collector_success{collector=\"partly\"} 0\n"),
+            "{page}"
+        );
     }
 
     #[tokio::test]

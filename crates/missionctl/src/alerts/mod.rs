@@ -1,0 +1,147 @@
+//! `alerts test`: one synthetic alert, followed from Alertmanager to every channel and then resolved.
+
+mod delivery;
+mod routing;
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use serde_json::json;
+
+use self::delivery::Verdict;
+use self::routing::Channel;
+use crate::cli::AlertsTest;
+use crate::commands::Exit;
+use crate::http::Http;
+use crate::native::{Socket, State, Supervisord};
+use crate::progress::Progress;
+use crate::project::Project;
+use crate::service::Service;
+use crate::text;
+
+/// Name of the synthetic alert; the rendered routes send it without waiting for others to group it with.
+pub(crate) const TEST_ALERT: &str = "MissionControlTest";
+
+const KINDS: [&str; 2] = ["slack", "webhook"];
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Sends a test alert and follows it.
+pub(crate) fn test(project: &Project, arguments: &AlertsTest) -> anyhow::Result<Exit> {
+    let state = State::read(project);
+    let running = Supervisord::connect(&Socket::of(project))?.is_some();
+    let Some(url) = state.url(Service::Alertmanager).filter(|_| running) else {
+        println!("not running; missionctl up starts the stack");
+        return Ok(Exit::NotRunning);
+    };
+    let http = Http::new(LIMIT);
+    let alert = Alert::new(&state, arguments.severity.label());
+    let progress = Progress::new();
+    progress.step(&format!(
+        "sending a test alert of severity {} to {url}",
+        alert.severity
+    ));
+    let followed = follow(project, &http, &url, &alert, arguments.timeout, &progress);
+    // Resolved in any case, also when it could not be followed to its end.
+    http.post_json(
+        &format!("{url}/api/v2/alerts"),
+        &alert.body(Some(SystemTime::now())),
+    )
+    .context("the test alert could not be resolved; it ends by itself in 5 minutes")?;
+    let followed = followed?;
+    drop(progress);
+    Ok(report(&alert, &followed))
+}
+
+struct Followed {
+    receivers: Vec<String>,
+    channels: Vec<(Channel, Verdict)>,
+}
+
+fn follow(
+    project: &Project,
+    http: &Http,
+    url: &str,
+    alert: &Alert,
+    limit: Duration,
+    progress: &Progress,
+) -> anyhow::Result<Followed> {
+    let start = delivery::Start::now(project, http, url)?;
+    http.post_json(&format!("{url}/api/v2/alerts"), &alert.body(None))?;
+    let receivers = routing::receivers(http, url, &alert.id)?;
+    let channels = routing::channels(project, &receivers)?;
+    let verdicts = delivery::follow(&start, &channels, limit, progress)?;
+    Ok(Followed {
+        receivers,
+        channels: channels.into_iter().zip(verdicts).collect(),
+    })
+}
+
+fn report(alert: &Alert, followed: &Followed) -> Exit {
+    let receivers = followed.receivers.join(", ");
+    println!(
+        "{TEST_ALERT} of severity {} (test_id {}) goes to: {receivers}",
+        alert.severity, alert.id
+    );
+    for kind in KINDS {
+        if !followed.channels.iter().any(|(channel, _)| channel.kind == kind) {
+            println!("{kind}: not configured for {receivers}");
+        }
+    }
+    for (channel, verdict) in &followed.channels {
+        println!("{channel}: {verdict}");
+    }
+    println!("the alert is resolved");
+    if followed.channels.is_empty() {
+        println!("nobody was told: configure [notify.slack] or [notify.webhook] in mission.toml");
+        return Exit::Unhealthy;
+    }
+    let delivered = followed
+        .channels
+        .iter()
+        .all(|(_, verdict)| matches!(verdict, Verdict::Delivered(_)));
+    if delivered { Exit::Healthy } else { Exit::Unhealthy }
+}
+
+struct Alert {
+    id: String,
+    severity: &'static str,
+    machine: String,
+    runbook_url: String,
+}
+
+impl Alert {
+    fn new(state: &State, severity: &'static str) -> Self {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            id: format!("{:x}-{:x}", since.as_millis(), std::process::id()),
+            severity,
+            machine: state.machine.clone(),
+            runbook_url: format!("{}docs/troubleshooting.md", state.runbook_base),
+        }
+    }
+
+    /// Alertmanager takes an alert that has ended as resolved.
+    fn body(&self, ended: Option<SystemTime>) -> serde_json::Value {
+        let mut alert = json!({
+            "labels": {
+                "alertname": TEST_ALERT,
+                "severity": self.severity,
+                "machine": self.machine,
+                "test_id": self.id,
+            },
+            "annotations": {
+                "summary": format!("Test of {} alerts from {}", self.severity, self.machine),
+                "description": "Somebody ran `missionctl alerts test`; nothing is wrong.",
+                "impact": "None.",
+                "action": "None; a second message says that it is resolved.",
+                "runbook_url": self.runbook_url,
+            },
+        });
+        if let Some(ended) = ended {
+            alert["endsAt"] = text::rfc3339(ended).into();
+        }
+        json!([alert])
+    }
+}

@@ -1,0 +1,287 @@
+//! What each command does, and the exit code it ends with.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::cli::{Alerts, Cli, Command, Up};
+use crate::inventory::Inventory;
+use crate::native::{self, Outcome, Stopped};
+use crate::progress::Progress;
+use crate::project::{NoProject, Project};
+use crate::service::Service;
+use crate::tools::{self, Programs};
+use crate::{alerts, init, logs, preflight, status, table, text};
+
+/// The documented exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, and all is well.
+    Healthy,
+    /// Something is not well.
+    Unhealthy,
+    /// The inventory is wrong; nothing was touched.
+    Refused,
+    /// There is no running stack.
+    NotRunning,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Healthy => 0,
+            Exit::Unhealthy => 1,
+            Exit::Refused => 2,
+            Exit::NotRunning => 3,
+        })
+    }
+}
+
+/// Runs a command, and says what went wrong.
+pub(crate) fn main(cli: &Cli) -> Exit {
+    match run(cli) {
+        Ok(exit) => exit,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Healthy,
+        Err(error) => {
+            eprintln!("missionctl: {error:#}");
+            if error.is::<NoProject>() {
+                Exit::Refused
+            } else {
+                Exit::Unhealthy
+            }
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let project = || Project::find(cli.project.as_deref());
+    match &cli.command {
+        Command::Init => init::write(&project()?).map(|()| Exit::Healthy),
+        Command::Render => render(&project()?),
+        Command::Check => check(&project()?),
+        Command::Up(arguments) => up(&project()?, arguments),
+        Command::Status(arguments) => status::show(&project()?, arguments.json),
+        Command::Logs(arguments) => logs::show(&project()?, arguments.service.as_deref(), arguments.follow),
+        Command::Down => down(&project()?),
+        Command::Alerts {
+            command: Alerts::Test(arguments),
+        } => alerts::test(&project()?, arguments),
+        Command::Tools(arguments) => list_tools(arguments.path),
+    }
+}
+
+/// One command at a time changes a project.
+fn lock(project: &Project) -> anyhow::Result<File> {
+    project
+        .create_folders()
+        .with_context(|| format!("create {}", project.mission().display()))?;
+    let path = project.mission().join("lock");
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!(
+            "another missionctl works on {}; waiting for it",
+            project.root().display()
+        );
+        flock(&file, FlockOperation::LockExclusive).with_context(|| format!("lock {}", path.display()))?;
+    }
+    Ok(file)
+}
+
+/// The inventory when it is valid; all findings have been said then.
+fn valid_inventory(project: &Project) -> anyhow::Result<Option<Inventory>> {
+    let (inventory, mut findings) = Inventory::load(project)?;
+    if let Some(inventory) = &inventory {
+        preflight::check(inventory, project, &mut findings);
+    }
+    if !findings.is_empty() {
+        eprintln!("{findings}");
+    }
+    if findings.refused() {
+        eprintln!("mission.toml was refused; nothing was touched");
+        return Ok(None);
+    }
+    Ok(inventory)
+}
+
+fn check(project: &Project) -> anyhow::Result<Exit> {
+    let Some(inventory) = valid_inventory(project)? else {
+        return Ok(Exit::Refused);
+    };
+    println!(
+        "{} is good: {}, {} to start here, {}",
+        project.inventory().display(),
+        text::count(inventory.machines.len(), "machine"),
+        text::count(inventory.services().len(), "service"),
+        text::count(inventory.targets.len(), "further target"),
+    );
+    Ok(Exit::Healthy)
+}
+
+fn render(project: &Project) -> anyhow::Result<Exit> {
+    let _lock = lock(project)?;
+    let Some(inventory) = valid_inventory(project)? else {
+        return Ok(Exit::Refused);
+    };
+    let programs = tools::locate()?;
+    for (tool, reason) in programs.missing.iter().filter(|(tool, _)| tool.without.is_none()) {
+        eprintln!(
+            "{} is left out of supervisord.conf, or checks nothing: {reason}",
+            tool.name
+        );
+    }
+    let (tree, _) = native::rendered(project, &inventory, &programs)?;
+    let changed = tree.apply(&project.run())?;
+    for path in &changed {
+        println!("{}", project.run().join(path).display());
+    }
+    if changed.is_empty() {
+        println!("{}: unchanged", project.run().display());
+    }
+    Ok(Exit::Healthy)
+}
+
+fn up(project: &Project, arguments: &Up) -> anyhow::Result<Exit> {
+    let _lock = lock(project)?;
+    if !project.inventory().exists() {
+        init::write(project)?;
+    }
+    let Some(inventory) = valid_inventory(project)? else {
+        return Ok(Exit::Refused);
+    };
+    let progress = Progress::new();
+    let programs = tools::ensure(wants_grafana(&inventory), &progress)?;
+    let outcome = native::up(project, &inventory, &programs, arguments.timeout, &progress)?;
+    drop(progress);
+    report(project, &inventory, &programs, &outcome)
+}
+
+fn wants_grafana(inventory: &Inventory) -> bool {
+    inventory
+        .services()
+        .iter()
+        .any(|(service, _)| *service == Service::Grafana)
+}
+
+fn report(
+    project: &Project,
+    inventory: &Inventory,
+    programs: &Programs,
+    outcome: &Outcome,
+) -> anyhow::Result<Exit> {
+    print!(
+        "{}",
+        table::columns(&status::service_rows(project, inventory, outcome)?)
+    );
+    print!("{}", table::columns(&addresses(inventory, outcome)));
+    say_missing(programs);
+    if inventory.slack.is_none() && inventory.webhook.is_none() {
+        eprintln!("alerts go nowhere yet: configure [notify.slack] or [notify.webhook] in mission.toml");
+    }
+    if outcome.touched.is_empty() {
+        eprintln!("nothing had to be changed");
+    }
+    for (unit, failure) in outcome.units.iter().zip(&outcome.failures) {
+        if let Some(failure) = failure {
+            eprintln!("\n{}", native::explain(project, inventory, unit, failure));
+        }
+    }
+    Ok(if outcome.is_healthy() {
+        Exit::Healthy
+    } else {
+        Exit::Unhealthy
+    })
+}
+
+/// What a person opens in a browser.
+fn addresses(inventory: &Inventory, outcome: &Outcome) -> Vec<Vec<String>> {
+    let pages = [
+        (Service::Grafana, "dashboards"),
+        (Service::Prometheus, "metrics and rules"),
+        (Service::Alertmanager, "alerts and silences"),
+    ];
+    let mut rows = vec![vec![String::new()]];
+    for (service, what) in pages {
+        if let Some(unit) = outcome.units.iter().find(|unit| unit.service == service) {
+            rows.push(vec![
+                what.to_owned(),
+                format!("http://{}", inventory.dial(unit.port)),
+            ]);
+        }
+    }
+    rows
+}
+
+/// Only programs that the stack can do without are ever missing here.
+fn say_missing(programs: &Programs) {
+    for (tool, reason) in &programs.missing {
+        eprintln!(
+            "{} could not be had, so {} ({reason})",
+            tool.name,
+            tool.without.unwrap_or_default()
+        );
+    }
+}
+
+fn down(project: &Project) -> anyhow::Result<Exit> {
+    if !project.mission().exists() {
+        println!("nothing was running");
+        return Ok(Exit::Healthy);
+    }
+    let _lock = lock(project)?;
+    let progress = Progress::new();
+    let stopped = native::down(project, &progress)?;
+    drop(progress);
+    match stopped {
+        Stopped::Nothing => println!("nothing was running"),
+        Stopped::All => println!(
+            "stopped; data stays in {}",
+            project.mission().join("data").display()
+        ),
+        Stopped::Orphans(count) => println!(
+            "stopped {} that had outlived their supervisord",
+            text::processes(count)
+        ),
+    }
+    Ok(Exit::Healthy)
+}
+
+fn list_tools(only_path: bool) -> anyhow::Result<Exit> {
+    let progress = Progress::new();
+    let programs = tools::ensure(true, &progress)?;
+    drop(progress);
+    if only_path {
+        println!(
+            "{}",
+            programs
+                .bin()
+                .map(Path::display)
+                .map(|bin| bin.to_string())
+                .unwrap_or_default()
+        );
+        return Ok(Exit::Healthy);
+    }
+    let mut rows = vec![["NAME", "VERSION", "PATH", "ORIGIN"].map(str::to_owned).to_vec()];
+    for program in programs.iter() {
+        let version = tools::version(&program.path).unwrap_or_else(|| "unknown".to_owned());
+        rows.push(vec![
+            program.name.to_owned(),
+            version,
+            program.path.display().to_string(),
+            program.origin.to_string(),
+        ]);
+    }
+    print!("{}", table::columns(&rows));
+    say_missing(&programs);
+    Ok(Exit::Healthy)
+}

@@ -1,0 +1,150 @@
+//! `mission.toml` as it is written: types and key names, nothing more. Spans are kept for the messages.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct File {
+    pub(crate) stack: Stack,
+    pub(crate) machine: Vec<Machine>,
+    pub(crate) target: Vec<Target>,
+    pub(crate) workers: Workers,
+    pub(crate) notify: Notify,
+    pub(crate) maintenance: Vec<Maintenance>,
+}
+
+/// `[stack]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Stack {
+    pub(crate) bind: Option<Spanned<String>>,
+    pub(crate) backend: Option<Spanned<String>>,
+    pub(crate) profile: Option<Spanned<String>>,
+    pub(crate) retention: Retention,
+    pub(crate) ports: Ports,
+    pub(crate) runbook_base: Option<Spanned<String>>,
+}
+
+/// `retention = { time = "15d", size = "10GB" }`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retention {
+    pub(crate) time: Option<Spanned<String>>,
+    pub(crate) size: Option<Spanned<String>>,
+}
+
+/// `[stack.ports]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct Ports {
+    pub(crate) prometheus: Option<Spanned<u16>>,
+    pub(crate) alertmanager: Option<Spanned<u16>>,
+    pub(crate) pushgateway: Option<Spanned<u16>>,
+    pub(crate) grafana: Option<Spanned<u16>>,
+    pub(crate) node_exporter: Option<Spanned<u16>>,
+    pub(crate) rapl_exporter: Option<Spanned<u16>>,
+    pub(crate) worker_exporter: Option<Spanned<u16>>,
+}
+
+/// `[[machine]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Machine {
+    pub(crate) name: Spanned<String>,
+    pub(crate) address: Spanned<String>,
+    #[serde(default)]
+    pub(crate) exporters: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+}
+
+/// `limits = { load15 = 12 }`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    pub(crate) load15: Option<Spanned<f64>>,
+}
+
+/// `[[target]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    pub(crate) job: Spanned<String>,
+    pub(crate) address: Spanned<String>,
+    pub(crate) path: Option<Spanned<String>>,
+    pub(crate) interval: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, Spanned<String>>,
+    #[serde(default = "yes")]
+    pub(crate) required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[workers]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Workers {
+    pub(crate) supervisor: Vec<Spanned<String>>,
+    #[serde(rename = "match")]
+    pub(crate) patterns: Option<Spanned<OneOrMany>>,
+    pub(crate) heartbeat: Option<Spanned<String>>,
+}
+
+/// `match = "worker_*"` or `match = ["worker_*", "brain_*"]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// `[notify.*]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Notify {
+    pub(crate) slack: Option<Slack>,
+    pub(crate) webhook: Option<Webhook>,
+}
+
+/// `[notify.slack]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slack {
+    pub(crate) webhook_url_file: Spanned<String>,
+    pub(crate) channel: Option<Spanned<String>>,
+}
+
+/// `[notify.webhook]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    pub(crate) url_file: Spanned<String>,
+}
+
+/// `[[maintenance]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Maintenance {
+    pub(crate) name: Spanned<String>,
+    #[serde(default)]
+    pub(crate) days: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) times: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) mutes: Mutes,
+}
+
+/// `mutes = { severity = ["warning", "info"], machine = ["pc"] }`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mutes {
+    pub(crate) severity: Vec<Spanned<String>>,
+    pub(crate) machine: Vec<Spanned<String>>,
+}

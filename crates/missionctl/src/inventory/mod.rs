@@ -1,0 +1,206 @@
+//! The inventory: what the user wants watched. Reading it either yields a valid [`Inventory`] or [`Findings`] that say
+//! what is wrong where.
+
+mod address;
+mod file;
+mod machines;
+mod notify;
+mod problem;
+mod secret;
+mod stack;
+mod syntax;
+mod targets;
+mod windows;
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+pub(crate) use self::address::{HostPort, connect, hostname};
+pub(crate) use self::problem::{Findings, did_you_mean};
+pub(crate) use self::stack::Stack;
+pub(crate) use self::windows::Window;
+use crate::project::Project;
+use crate::service::Service;
+
+/// A valid inventory.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    /// What listens where.
+    pub(crate) stack: Stack,
+    /// In the order of the file.
+    pub(crate) machines: Vec<Machine>,
+    /// Whatever else speaks Prometheus.
+    pub(crate) targets: Vec<Target>,
+    /// Which workers to watch on this machine.
+    pub(crate) workers: Workers,
+    /// Slack, when configured.
+    pub(crate) slack: Option<Slack>,
+    /// The webhook, when configured.
+    pub(crate) webhook: Option<Webhook>,
+    /// Recurring times at which some alerts are not sent.
+    pub(crate) windows: Vec<Window>,
+}
+
+/// A machine that is watched.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Value of the label `machine`.
+    pub(crate) name: String,
+    /// Host name or IP address.
+    pub(crate) host: String,
+    /// It is the machine that missionctl runs on.
+    pub(crate) is_local: bool,
+    /// What runs there, with its port.
+    pub(crate) exporters: Vec<(Service, u16)>,
+    /// Load over 15 minutes above which `HighCPULoad` fires.
+    pub(crate) load15: Option<f64>,
+    /// Where the inventory names its exporters.
+    pub(crate) span: Range<usize>,
+}
+
+/// Something that already speaks Prometheus.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Scrape job.
+    pub(crate) job: String,
+    /// Where it listens.
+    pub(crate) address: HostPort,
+    /// Path of its page, when not `/metrics`.
+    pub(crate) path: Option<String>,
+    /// Scrape interval, when not the stack's.
+    pub(crate) interval: Option<String>,
+    /// Further labels of its series.
+    pub(crate) labels: Vec<(String, String)>,
+    /// Must answer before the stack is started; a typing error in an address shows at once.
+    pub(crate) required: bool,
+    /// Where the inventory names its address.
+    pub(crate) span: Range<usize>,
+}
+
+/// `[workers]`
+#[derive(Debug, Default)]
+pub(crate) struct Workers {
+    /// Supervisor sockets and addresses.
+    pub(crate) supervisors: Vec<String>,
+    /// Glob patterns of program names; none means all.
+    pub(crate) patterns: Vec<String>,
+    /// Path of the file that a worker touches, with `{worker}` for its name.
+    pub(crate) heartbeat: Option<String>,
+}
+
+/// `[notify.slack]`
+#[derive(Debug)]
+pub(crate) struct Slack {
+    /// File that holds the incoming webhook's URL.
+    pub(crate) url_file: PathBuf,
+    /// Channel, when not the webhook's own.
+    pub(crate) channel: Option<String>,
+}
+
+/// `[notify.webhook]`
+#[derive(Debug)]
+pub(crate) struct Webhook {
+    /// Where alerts are posted; may hold a token, so it is never printed.
+    pub(crate) url: String,
+}
+
+impl Target {
+    /// It listens on the machine that missionctl runs on.
+    pub(crate) fn is_local(&self) -> bool {
+        address::is_local(&self.address.host)
+    }
+}
+
+impl Inventory {
+    /// Reads and checks the inventory of a project. `Err` only when the file cannot be read at all.
+    pub(crate) fn load(project: &Project) -> anyhow::Result<(Option<Self>, Findings)> {
+        let path = project.inventory();
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("read {}; `missionctl init` writes one", path.display()))?;
+        let mut findings = Findings::new(&path, text);
+        let Some(file) = syntax::parse(&mut findings) else {
+            return Ok((None, findings));
+        };
+
+        let stack = stack::check(&file.stack, &mut findings);
+        let machines = machines::check(&file.machine, &stack, &mut findings);
+        let targets = targets::check(&file.target, &machines, &stack, &mut findings);
+        let inventory = Self {
+            workers: targets::workers(&file.workers, &mut findings),
+            slack: file
+                .notify
+                .slack
+                .as_ref()
+                .and_then(|slack| notify::slack(slack, project, &mut findings)),
+            webhook: file
+                .notify
+                .webhook
+                .as_ref()
+                .and_then(|webhook| notify::webhook(webhook, project, &mut findings)),
+            windows: windows::check(&file.maintenance, &machines, &mut findings),
+            stack,
+            machines,
+            targets,
+        };
+        let valid = !findings.refused();
+        Ok((valid.then_some(inventory), findings))
+    }
+
+    /// The machine missionctl runs on, when the inventory names it.
+    pub(crate) fn local(&self) -> Option<&Machine> {
+        self.machines.iter().find(|machine| machine.is_local)
+    }
+
+    /// Value of the label `machine` for what this stack itself starts.
+    pub(crate) fn local_name(&self) -> String {
+        self.local()
+            .map_or_else(address::hostname, |machine| machine.name.clone())
+    }
+
+    /// Services to start here, with their ports, in starting order.
+    pub(crate) fn services(&self) -> Vec<(Service, u16)> {
+        let local = self.local();
+        Service::ALL
+            .into_iter()
+            .filter_map(|service| match service.exporter() {
+                Some(_) => local?
+                    .exporters
+                    .iter()
+                    .copied()
+                    .find(|(exporter, _)| *exporter == service),
+                None => self
+                    .stack
+                    .profile
+                    .starts(service)
+                    .then(|| (service, self.stack.port(service))),
+            })
+            .collect()
+    }
+
+    /// URL below which `docs/` can be read, with a slash at its end.
+    pub(crate) fn runbook_base(&self, project: &Project) -> String {
+        let own = || {
+            format!(
+                "file://{}/",
+                project.stack().display().to_string().replace(' ', "%20")
+            )
+        };
+        self.stack.runbook_base.clone().unwrap_or_else(own)
+    }
+
+    /// Address at which this machine reaches what it binds to [`Stack::bind`].
+    pub(crate) fn dial(&self, port: u16) -> HostPort {
+        let ip = match self.stack.bind {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        HostPort {
+            host: ip.to_string(),
+            port,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `missionctl`: the one command of Mission Control.
+
+mod alerts;
+mod cli;
+mod commands;
+mod http;
+mod init;
+mod inventory;
+mod logs;
+mod metrics;
+mod native;
+mod ports;
+mod preflight;
+mod process;
+mod progress;
+mod project;
+mod render;
+mod service;
+mod status;
+mod table;
+mod text;
+mod tools;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::main(&cli::Cli::parse()).into()
+}

@@ -1,0 +1,148 @@
+//! Checks that need the machine rather than the file: ports that others hold, targets that do not answer.
+
+use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+
+use crate::inventory::{Findings, HostPort, Inventory, connect};
+use crate::ports::{self, Holder};
+use crate::process;
+use crate::project::Project;
+use crate::service::Service;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Adds what stands in the way of starting, and warnings about what does not answer from here.
+pub(crate) fn check(inventory: &Inventory, project: &Project, findings: &mut Findings) {
+    for (service, port) in inventory.services() {
+        if let Some(holder) = foreign_holder(inventory, port, &project.run()) {
+            taken(inventory, service, port, &holder, findings);
+        }
+    }
+    unanswered(inventory, findings);
+    for socket in inventory
+        .workers
+        .supervisors
+        .iter()
+        .filter_map(|url| url.strip_prefix("unix://"))
+    {
+        if !Path::new(socket).exists() {
+            let what = format!("no supervisor at {socket} yet");
+            let hint =
+                "start supervisord, or correct [workers] supervisor; it is tried again at every scrape";
+            findings.warn(findings.header("[workers]"), what, hint);
+        }
+    }
+}
+
+/// Who holds the port, unless it is a process of this very stack.
+pub(crate) fn foreign_holder(inventory: &Inventory, port: u16, run: &Path) -> Option<Holder> {
+    match ports::holder(inventory.stack.bind, port)? {
+        Holder::Process { pid, .. } if process::is_ours(pid, run) => None,
+        holder => Some(holder),
+    }
+}
+
+fn taken(inventory: &Inventory, service: Service, port: u16, holder: &Holder, findings: &mut Findings) {
+    let local = inventory
+        .local()
+        .filter(|_| service.exporter().is_some())
+        .map(|machine| machine.span.clone());
+    let hint = match other_project(holder) {
+        Some(other) => format!(
+            "stop it with missionctl --project {} down, or move {service}",
+            other.display()
+        ),
+        None => format!("stop that process, or move {service}"),
+    };
+    let at = inventory
+        .stack
+        .port_span(service)
+        .or(local)
+        .or_else(|| findings.header("[stack]"));
+    findings.refuse(
+        at,
+        format!("port {port} of {service} is taken by {holder}"),
+        format!("{hint}: [stack.ports] {service} = {}", free_port(inventory, port)),
+    );
+}
+
+/// The folder of another project's stack.
+fn other_project(holder: &Holder) -> Option<PathBuf> {
+    let Holder::Process { pid, .. } = holder else {
+        return None;
+    };
+    // From <project>/.mission/run.
+    Some(process::run_folder(*pid)?.parent()?.parent()?.to_path_buf())
+}
+
+/// The next port that nobody holds and no other service of the stack wants.
+fn free_port(inventory: &Inventory, taken: u16) -> u16 {
+    let wanted: Vec<u16> = inventory.services().into_iter().map(|(_, port)| port).collect();
+    (taken.saturating_add(1)..u16::MAX)
+        .find(|port| !wanted.contains(port) && ports::holder(inventory.stack.bind, *port).is_none())
+        .unwrap_or(taken)
+}
+
+struct Wanted<'a> {
+    address: HostPort,
+    what: String,
+    at: std::ops::Range<usize>,
+    refuse: bool,
+    hint: &'a str,
+}
+
+/// All at once, so that ten machines that are switched off cost as much time as one.
+fn unanswered(inventory: &Inventory, findings: &mut Findings) {
+    let wanted = wanted(inventory);
+    let answers: Vec<Result<(), String>> = std::thread::scope(|scope| {
+        let started: Vec<_> = wanted
+            .iter()
+            .map(|one| scope.spawn(|| connect(&one.address, CONNECT_LIMIT)))
+            .collect();
+        let ended = started.into_iter().map(ScopedJoinHandle::join);
+        ended
+            .map(|answer| answer.unwrap_or_else(|_| Err("the check did not end".to_owned())))
+            .collect()
+    });
+    for (one, answer) in wanted.into_iter().zip(answers) {
+        let Err(reason) = answer else { continue };
+        let what = format!("{} at {} does not answer: {reason}", one.what, one.address);
+        if one.refuse {
+            findings.refuse(Some(one.at), what, one.hint);
+        } else {
+            findings.warn(Some(one.at), what, one.hint);
+        }
+    }
+}
+
+fn wanted(inventory: &Inventory) -> Vec<Wanted<'static>> {
+    let remote = inventory
+        .machines
+        .iter()
+        .filter(|machine| !machine.is_local)
+        .flat_map(|machine| {
+            machine.exporters.iter().map(|(service, port)| Wanted {
+            address: HostPort { host: machine.host.clone(), port: *port },
+            what: format!("{service} on {}", machine.name),
+            at: machine.span.clone(),
+            refuse: false,
+            hint: "its alerts fire until it does; is the exporter running there, and reachable from here?",
+        })
+        });
+    let targets = inventory.targets.iter().map(|target| {
+        let refuse = target.required && target.is_local();
+        Wanted {
+            address: target.address.clone(),
+            what: format!("target {}", target.job),
+            at: target.span.clone(),
+            refuse,
+            hint: if refuse {
+                "correct the address or start it; `required = false` in this [[target]] lets it come later"
+            } else {
+                "its alerts fire until it does"
+            },
+        }
+    });
+    remote.chain(targets).collect()
+}

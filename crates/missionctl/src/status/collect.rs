@@ -1,0 +1,264 @@
+//! Asks supervisord, the services, Prometheus.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use supervisor::{ProcessInfo, ProcessState};
+
+use crate::http::Http;
+use crate::native::{Socket, State, Supervisord};
+use crate::process;
+use crate::project::Project;
+use crate::service::Service;
+
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The document of `status --json`. Fields are added over time, never renamed or removed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// supervisord answers.
+    pub(crate) running: bool,
+    /// Every service is healthy and no target is down.
+    pub(crate) healthy: bool,
+    /// Processes that run without their supervisord; `up` or `down` stops them.
+    pub(crate) orphans: usize,
+    /// In the order of starting.
+    pub(crate) services: Vec<ServiceStatus>,
+    /// Absent when Prometheus does not answer.
+    pub(crate) targets: Option<Targets>,
+    /// Firing alerts; absent when Prometheus does not answer.
+    pub(crate) alerts: Option<Vec<Alert>>,
+}
+
+/// One service.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceStatus {
+    /// Its name.
+    pub(crate) name: String,
+    /// supervisord's word: `running`, `starting`, `backoff`, `stopped`, `exited`, `fatal`.
+    pub(crate) state: String,
+    /// Its health page answers 200.
+    pub(crate) healthy: bool,
+    /// Why it is not healthy.
+    pub(crate) error: Option<String>,
+    /// `host:port`
+    pub(crate) address: String,
+    /// Process id.
+    pub(crate) pid: Option<u32>,
+    /// Seconds since it started.
+    pub(crate) uptime_seconds: Option<u64>,
+    /// Resident memory in bytes.
+    pub(crate) memory_bytes: Option<u64>,
+    /// How often it ended by itself since supervisord started.
+    pub(crate) restarts: usize,
+}
+
+/// What Prometheus scrapes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Targets {
+    /// That answered the last scrape.
+    pub(crate) up: usize,
+    /// All.
+    pub(crate) total: usize,
+    /// That did not answer.
+    pub(crate) down: Vec<Target>,
+}
+
+/// A target that is down.
+#[derive(Debug, Serialize)]
+pub(crate) struct Target {
+    /// Scrape job.
+    pub(crate) job: String,
+    /// `host:port`
+    pub(crate) instance: String,
+    /// Machine of the inventory.
+    pub(crate) machine: String,
+    /// Prometheus' reason.
+    pub(crate) error: String,
+}
+
+/// A firing alert.
+#[derive(Debug, Serialize)]
+pub(crate) struct Alert {
+    /// Its name.
+    pub(crate) name: String,
+    /// Label `severity`.
+    pub(crate) severity: String,
+    /// Label `machine`; empty when it is about no machine.
+    pub(crate) machine: String,
+    /// Annotation `summary`.
+    pub(crate) summary: String,
+    /// Since when, RFC 3339.
+    pub(crate) since: String,
+}
+
+/// Asks everything.
+pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
+    let state = State::read(project);
+    let running = Supervisord::connect(&Socket::of(project))?.is_some();
+    if !running {
+        let orphans = process::ours(&project.run()).len();
+        return Ok(Status {
+            running,
+            healthy: false,
+            orphans,
+            services: Vec::new(),
+            targets: None,
+            alerts: None,
+        });
+    }
+    let services = services(project, &state)?;
+    let prometheus = state.url(Service::Prometheus);
+    let targets = prometheus.as_deref().and_then(targets);
+    let alerts = prometheus.as_deref().and_then(alerts);
+    let healthy = services.iter().all(|service| service.healthy)
+        && targets.as_ref().is_some_and(|targets| targets.down.is_empty());
+    Ok(Status {
+        running,
+        healthy,
+        orphans: 0,
+        services,
+        targets,
+        alerts,
+    })
+}
+
+/// Every service of the last `up`.
+pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Vec<ServiceStatus>> {
+    let Some(supervisord) = Supervisord::connect(&Socket::of(project))? else {
+        return Ok(Vec::new());
+    };
+    let processes = supervisord.processes()?;
+    let log = std::fs::read_to_string(project.log("supervisord")).unwrap_or_default();
+    let http = Http::new(LIMIT);
+    let one = |(service, address): (Service, &str)| {
+        let process = processes.iter().find(|process| process.name == service.name());
+        service_status(service, address, process, &http, exits(&log, service.name()))
+    };
+    Ok(state.services().map(one).collect())
+}
+
+fn service_status(
+    service: Service,
+    address: &str,
+    process: Option<&ProcessInfo>,
+    http: &Http,
+    restarts: usize,
+) -> ServiceStatus {
+    let state = process.map_or_else(|| "unknown".to_owned(), |process| process.state.name().to_owned());
+    let runs = process
+        .is_some_and(|process| matches!(process.state, ProcessState::Running | ProcessState::Starting));
+    let error = if runs {
+        match http.get(&format!("http://{address}{}", service.health_path())) {
+            Ok((200, _)) => None,
+            Ok((status, _)) => Some(format!("its health page answers {status}")),
+            Err(error) => Some(format!("{error:#}")),
+        }
+    } else {
+        let spawn_error = process
+            .map(|process| process.spawn_error.clone())
+            .filter(|error| !error.is_empty());
+        Some(spawn_error.unwrap_or_else(|| format!("it is {state}")))
+    };
+    let pid = process.and_then(|process| process.pid);
+    let usage = pid.and_then(process::usage);
+    ServiceStatus {
+        name: service.name().to_owned(),
+        state,
+        healthy: error.is_none(),
+        error,
+        address: address.to_owned(),
+        pid,
+        uptime_seconds: usage.as_ref().map(|usage| usage.uptime.as_secs()),
+        memory_bytes: usage.map(|usage| usage.memory_bytes),
+        restarts,
+    }
+}
+
+/// supervisord says "exited" of what ended by itself and "stopped" of what it was asked to stop.
+fn exits(log: &str, name: &str) -> usize {
+    let last_start = log.rfind("supervisord started with pid").unwrap_or_default();
+    log[last_start..].matches(&format!(" exited: {name} (")).count()
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ActiveTargets {
+    active_targets: Vec<ActiveTarget>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ActiveTarget {
+    labels: TargetLabels,
+    health: String,
+    last_error: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct TargetLabels {
+    job: String,
+    instance: String,
+    machine: String,
+}
+
+fn targets(prometheus: &str) -> Option<Targets> {
+    let url = format!("{prometheus}/api/v1/targets?state=active");
+    let answer: Answer<ActiveTargets> = Http::new(LIMIT).get_json(&url).ok()?;
+    let all = answer.data.active_targets;
+    let down = all
+        .iter()
+        .filter(|target| target.health == "down")
+        .map(|target| Target {
+            job: target.labels.job.clone(),
+            instance: target.labels.instance.clone(),
+            machine: target.labels.machine.clone(),
+            error: target.last_error.clone(),
+        });
+    let up = all.iter().filter(|target| target.health == "up").count();
+    Some(Targets {
+        up,
+        total: all.len(),
+        down: down.collect(),
+    })
+}
+
+#[derive(Deserialize)]
+struct ActiveAlerts {
+    alerts: Vec<ActiveAlert>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ActiveAlert {
+    labels: std::collections::BTreeMap<String, String>,
+    annotations: std::collections::BTreeMap<String, String>,
+    state: String,
+    active_at: String,
+}
+
+fn alerts(prometheus: &str) -> Option<Vec<Alert>> {
+    let answer: Answer<ActiveAlerts> = Http::new(LIMIT)
+        .get_json(&format!("{prometheus}/api/v1/alerts"))
+        .ok()?;
+    let firing = answer
+        .data
+        .alerts
+        .into_iter()
+        .filter(|alert| alert.state == "firing")
+        .map(|mut alert| Alert {
+            name: alert.labels.remove("alertname").unwrap_or_default(),
+            severity: alert.labels.remove("severity").unwrap_or_default(),
+            machine: alert.labels.remove("machine").unwrap_or_default(),
+            summary: alert.annotations.remove("summary").unwrap_or_default(),
+            since: alert.active_at,
+        });
+    Some(firing.collect())
+}

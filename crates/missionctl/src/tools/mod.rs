@@ -1,0 +1,286 @@
+//! The programs of others that the stack runs: found on the PATH, else fetched into a cache that all projects share.
+
+mod cache;
+mod debian;
+mod releases;
+mod upstream;
+
+use std::fmt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::bail;
+
+use self::cache::Cache;
+use crate::progress::Progress;
+
+/// One program, under the name by which it is run here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tool {
+    /// Canonical name.
+    pub(crate) name: &'static str,
+    /// What Debian calls the same program.
+    debian_name: Option<&'static str>,
+    /// Debian packages that hold it, the first one the program itself.
+    packages: &'static [&'static str],
+    /// Upstream project, the key of [`releases::find`].
+    project: Option<&'static str>,
+    /// What is missed without it, for a program that the stack can do without.
+    pub(crate) without: Option<&'static str>,
+}
+
+const fn tool(
+    name: &'static str,
+    debian_name: Option<&'static str>,
+    package: &'static [&'static str],
+) -> Tool {
+    Tool {
+        name,
+        debian_name,
+        packages: package,
+        project: Some(name),
+        without: None,
+    }
+}
+
+/// Everything the stack can use.
+pub(crate) const TOOLS: [Tool; 8] = [
+    tool("prometheus", None, &["prometheus"]),
+    Tool {
+        project: Some("prometheus"),
+        ..tool("promtool", None, &["prometheus"])
+    },
+    tool(
+        "alertmanager",
+        Some("prometheus-alertmanager"),
+        &["prometheus-alertmanager"],
+    ),
+    Tool {
+        project: Some("alertmanager"),
+        ..tool("amtool", None, &["prometheus-alertmanager"])
+    },
+    tool(
+        "node_exporter",
+        Some("prometheus-node-exporter"),
+        &["prometheus-node-exporter"],
+    ),
+    tool(
+        "pushgateway",
+        Some("prometheus-pushgateway"),
+        &["prometheus-pushgateway"],
+    ),
+    Tool {
+        project: None,
+        ..tool("supervisord", None, &["supervisor", "python3-pkg-resources"])
+    },
+    Tool {
+        without: Some("there are no dashboards"),
+        ..tool("grafana", None, &[])
+    },
+];
+
+/// Why nothing was fetched when [`is_offline`].
+const OFFLINE: &str = "MISSION_OFFLINE is set, so nothing is downloaded";
+
+/// The user wants no downloads.
+fn is_offline() -> bool {
+    std::env::var_os("MISSION_OFFLINE").is_some_and(|value| !value.is_empty())
+}
+
+/// Where a program came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was there.
+    Path,
+    /// A pinned upstream release, checked by its SHA-256.
+    Upstream,
+    /// A package of the distribution, unpacked into the cache.
+    Debian,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path => "on the PATH",
+            Self::Upstream => "upstream release in the cache",
+            Self::Debian => "Debian package in the cache",
+        })
+    }
+}
+
+/// A program that is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// Canonical name.
+    pub(crate) name: &'static str,
+    /// Absolute path.
+    pub(crate) path: PathBuf,
+    /// Where it came from.
+    pub(crate) origin: Origin,
+}
+
+/// The programs that are there.
+#[derive(Debug, Default)]
+pub(crate) struct Programs {
+    found: Vec<Program>,
+    /// Names of optional programs that could not be had, with the reason.
+    pub(crate) missing: Vec<(&'static Tool, String)>,
+    bin: Option<PathBuf>,
+}
+
+impl Programs {
+    /// A program by its canonical name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Program> {
+        self.found.iter().find(|program| program.name == name)
+    }
+
+    /// All that are there.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Program> {
+        self.found.iter()
+    }
+
+    /// Folder to put on the PATH so that every program is found under its canonical name.
+    pub(crate) fn bin(&self) -> Option<&Path> {
+        self.bin.as_deref()
+    }
+}
+
+/// What is there already, without fetching anything.
+pub(crate) fn locate() -> anyhow::Result<Programs> {
+    let cache = Cache::find()?;
+    let mut programs = Programs {
+        bin: Some(cache.bin()),
+        ..Programs::default()
+    };
+    for tool in &TOOLS {
+        match locate_one(tool, &cache) {
+            Some(program) => programs.found.push(program),
+            None => programs
+                .missing
+                .push((tool, "not there yet; missionctl tools fetches it".to_owned())),
+        }
+    }
+    Ok(programs)
+}
+
+/// Makes sure that every program is there, fetching what is not. Optional ones may stay missing.
+pub(crate) fn ensure(wants_grafana: bool, progress: &Progress) -> anyhow::Result<Programs> {
+    let cache = Cache::find()?;
+    let wanted = || {
+        TOOLS
+            .iter()
+            .filter(|tool| tool.name != "grafana" || wants_grafana)
+    };
+    let mut programs = Programs {
+        bin: Some(cache.bin()),
+        ..Programs::default()
+    };
+    if let Some(found) = wanted()
+        .map(|tool| locate_one(tool, &cache))
+        .collect::<Option<Vec<_>>>()
+    {
+        programs.found = found;
+        return Ok(programs);
+    }
+    // Two that run at once would unpack the same archive; the second waits and finds everything done.
+    let _lock = cache.lock()?;
+    let mut fetcher = upstream::Fetcher::default();
+    let mut failures = Vec::new();
+    for tool in wanted() {
+        match locate_one(tool, &cache).map_or_else(|| fetch(tool, &cache, &mut fetcher, progress), Ok) {
+            Ok(program) => programs.found.push(program),
+            Err(reason) if tool.without.is_some() => programs.missing.push((tool, reason)),
+            Err(reason) => failures.push(format!("{}: {reason}", tool.name)),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(programs);
+    }
+    bail!(
+        "programs are missing\n  {}\nput them on the PATH, or install the packages: apt-get install {}",
+        failures.join("\n  "),
+        packages_of(&failures).join(" ")
+    );
+}
+
+fn packages_of(failures: &[String]) -> Vec<&'static str> {
+    let failed = |tool: &&Tool| {
+        failures
+            .iter()
+            .any(|failure| failure.starts_with(&format!("{}:", tool.name)))
+    };
+    let mut packages: Vec<&str> = TOOLS
+        .iter()
+        .filter(failed)
+        .flat_map(|tool| tool.packages)
+        .copied()
+        .collect();
+    packages.dedup();
+    packages
+}
+
+fn locate_one(tool: &'static Tool, cache: &Cache) -> Option<Program> {
+    let on_path = std::iter::once(tool.name)
+        .chain(tool.debian_name)
+        .find_map(find_on_path);
+    let path = on_path.or_else(|| Some(cache.bin().join(tool.name)).filter(|path| is_executable(path)))?;
+    let origin = cache.origin(&path);
+    if origin == Origin::Path && path.file_name() != Some(tool.name.as_ref()) {
+        // Debian's name: a link gives scripts and tests the canonical one. Without it the stack itself still runs.
+        let _ = cache.link(tool.name, &path);
+    }
+    Some(Program {
+        name: tool.name,
+        path,
+        origin,
+    })
+}
+
+fn fetch(
+    tool: &'static Tool,
+    cache: &Cache,
+    fetcher: &mut upstream::Fetcher,
+    progress: &Progress,
+) -> Result<Program, String> {
+    progress.step(&format!("fetching {}", tool.name));
+    let mut tried = vec!["not on the PATH".to_owned()];
+    match tool.project.map(|project| fetcher.fetch(project, cache)) {
+        Some(Ok(())) => {}
+        Some(Err(reason)) => tried.push(format!("upstream: {reason}")),
+        None => tried.push("no upstream release is pinned".to_owned()),
+    }
+    if locate_one(tool, cache).is_none()
+        && !tool.packages.is_empty()
+        && let Err(error) = debian::fetch(tool.packages, cache)
+    {
+        tried.push(format!("distribution: {error:#}"));
+    }
+    locate_one(tool, cache).ok_or_else(|| tried.join("; "))
+}
+
+/// The first executable of that name on the PATH.
+pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+}
+
+/// Whether the path is a file that can be run.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// The version a program gives itself: the first word of `--version` that begins with a digit.
+pub(crate) fn version(path: &Path) -> Option<String> {
+    let output = Command::new(path).arg("--version").output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let word = text
+        .split_whitespace()
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    Some(word.trim_end_matches(',').to_owned())
+}

@@ -1,0 +1,460 @@
+//! Every way to get an inventory wrong is refused with its line and a hint, and `check` starts nothing.
+
+use std::net::TcpListener;
+
+use crate::lab::{Lab, Ran};
+
+/// Checks this text, on ports that are free here.
+fn check(text: &str) -> Ran {
+    let lab = Lab::new();
+    let text = format!("{text}\n{}", lab.ports_table());
+    check_in(&lab, &text)
+}
+
+fn check_in(lab: &Lab, text: &str) -> Ran {
+    lab.write("mission.toml", text);
+    let ran = lab.run(&["check"]);
+    assert!(!lab.path(".mission/run/supervisord.pid").exists());
+    ran
+}
+
+fn assert_refused(text: &str, line: usize, what: &str, hint: &str) {
+    let lab = Lab::new();
+    let ran = check_in(&lab, text);
+    assert_eq!(ran.code, 2, "{text}\n{}\n{}", ran.stdout, ran.stderr);
+    let at = format!("{}:{line}: error: ", lab.path("mission.toml").display());
+    let mut lines = ran.stderr.lines();
+    let first = lines
+        .find(|line| line.starts_with(&at))
+        .unwrap_or_else(|| panic!("no {at} in\n{}", ran.stderr));
+    assert!(first.contains(what), "{what} is not in: {first}");
+    assert_eq!(
+        lines.next().map(str::trim),
+        Some(format!(
+            "{line} | {}",
+            text.lines().nth(line - 1).expect("the line")
+        ))
+        .as_deref()
+    );
+    let said = lines.next().expect("a hint");
+    assert!(
+        said.trim().starts_with("hint: ") && said.contains(hint),
+        "{hint} is not in: {said}"
+    );
+    assert!(ran.stderr.contains("nothing was touched"), "{}", ran.stderr);
+}
+
+const MACHINE: &str = "[[machine]]\nname = \"a\"\naddress = \"10.255.255.1\"\n";
+
+#[test]
+fn keys_that_do_not_exist() {
+    assert_refused(
+        "[stack]\nbnid = \"127.0.0.1\"\n",
+        2,
+        "unknown key `bnid`",
+        "did you mean `bind`?",
+    );
+    assert_refused(
+        "[stack]\nbind = \"127.0.0.1\"\ncolour = 1\n",
+        3,
+        "unknown key `colour`",
+        "known here: bind, backend",
+    );
+    assert_refused(
+        "[lancedb]\npath = \"/srv\"\n",
+        1,
+        "unknown key `lancedb`",
+        "not part of this version",
+    );
+    assert_refused(
+        "[stack.ports]\nrapl = 1\n",
+        2,
+        "unknown key `rapl`",
+        "rapl-exporter",
+    );
+    assert_refused(
+        "[[machine]]\nname = \"a\"\n",
+        1,
+        "the key `address` is missing",
+        "add `address = …`",
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type_or_kind() {
+    assert_refused(
+        "[stack]\nbind = 127\n",
+        2,
+        "invalid type: integer `127`",
+        "write a string here",
+    );
+    assert_refused(
+        "[stack.ports]\nprometheus = \"9090\"\n",
+        2,
+        "invalid type: string",
+        "a whole number from 1 to 65535",
+    );
+    assert_refused(
+        "[stack.ports]\nprometheus = 99999\n",
+        2,
+        "99999",
+        "from 1 to 65535",
+    );
+    assert_refused(
+        "[stack.ports]\nprometheus = \"1\"\n",
+        2,
+        "invalid type: string",
+        "65535",
+    );
+    assert_refused(
+        "[workers]\nsupervisor = \"unix:///a\"\n",
+        2,
+        "invalid type: string",
+        "a list in brackets",
+    );
+    assert_refused(
+        "[stack]\nretention = \"15d\"\n",
+        2,
+        "invalid type: string",
+        "a table in braces",
+    );
+    assert_refused(
+        "[workers]\nmatch = 1\n",
+        2,
+        "invalid type",
+        "a string or a list of strings",
+    );
+    assert_refused("[stack]\nbind = \"127.0.0.1\nprofile = 1\n", 2, "", "");
+    assert_refused(
+        "[stack]\nretention = { time = \"15 days\" }\n",
+        2,
+        "`15 days` is not a duration",
+        "15d",
+    );
+    assert_refused(
+        "[stack]\nretention = { size = \"10\" }\n",
+        2,
+        "`10` is not a size",
+        "10GB",
+    );
+    assert_refused(
+        "[stack]\nprofile = \"coer\"\n",
+        2,
+        "`coer` is not known",
+        "did you mean `core`?",
+    );
+    assert_refused(
+        "[stack]\nprofile = \"full\"\n",
+        2,
+        "not part of this version",
+        "core",
+    );
+    assert_refused(
+        "[stack]\nbackend = \"docker\"\n",
+        2,
+        "docker backend is not part of this version",
+        "native",
+    );
+    assert_refused(
+        "[stack]\nrunbook_base = \"docs\"\n",
+        2,
+        "`docs` is not a URL",
+        "https://",
+    );
+    let limits = format!("{MACHINE}limits = {{ load15 = -1.0 }}\n");
+    assert_refused(&limits, 4, "-1 is no limit", "above 0");
+}
+
+#[test]
+fn addresses() {
+    assert_refused(
+        "[stack]\nbind = \"localhost\"\n",
+        2,
+        "`localhost` is not an IP address",
+        "127.0.0.1",
+    );
+    assert_refused(
+        "[stack]\nbind = \"192.0.2.1\"\n",
+        2,
+        "cannot listen on 192.0.2.1",
+        "ip addr",
+    );
+    let machine = |address: &str| format!("[[machine]]\nname = \"a\"\naddress = \"{address}\"\n");
+    assert_refused(
+        &machine("http://pc"),
+        3,
+        "`http://pc` is not a host name",
+        "leave out the scheme",
+    );
+    assert_refused(
+        &machine("pc:9100"),
+        3,
+        "`pc:9100` is not a host name",
+        "leave out the port",
+    );
+    assert_refused(&machine("192.168.1.300"), 3, "`192.168.1.300`", "four numbers");
+    assert_refused(&machine("my pc"), 3, "`my pc`", "letters, digits");
+    let target = |address: &str| format!("[[target]]\njob = \"app\"\naddress = \"{address}\"\n");
+    assert_refused(&target("localhost"), 3, "`localhost` has no port", "host:port");
+    assert_refused(&target("localhost:http"), 3, "`http` is not a port", "1 to 65535");
+    assert_refused(
+        &target("localhost:70000"),
+        3,
+        "`70000` is not a port",
+        "1 to 65535",
+    );
+    assert_refused(
+        "[workers]\nsupervisor = [\"/run/a.sock\"]\n",
+        2,
+        "no address of a supervisor",
+        "unix:///",
+    );
+}
+
+#[test]
+fn a_target_on_this_machine_that_does_not_answer() {
+    let lab = Lab::new();
+    let port = lab.ports["grafana"];
+    let text = format!("[[target]]\njob = \"app\"\naddress = \"localhost:{port}\"\n");
+    assert_refused(&text, 3, "connection refused", "required = false");
+
+    let ran = check(&format!("{text}required = false\n"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains(":3: warning: target app"), "{}", ran.stderr);
+
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = listener.local_addr().expect("an address").port();
+    let ran = check(&format!(
+        "[[target]]\njob = \"app\"\naddress = \"127.0.0.1:{port}\"\n"
+    ));
+    assert_eq!(
+        (ran.code, ran.stderr.contains("target app")),
+        (0, false),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn two_things_of_one_name_or_on_one_port() {
+    let twice = format!("{MACHINE}[[machine]]\nname = \"a\"\naddress = \"10.255.255.2\"\n");
+    assert_refused(&twice, 5, "two machines are named `a`", "label `machine`");
+    let same = format!("{MACHINE}[[machine]]\nname = \"b\"\naddress = \"10.255.255.1\"\n");
+    assert_refused(&same, 6, "b and a are the same machine", "one [[machine]]");
+    let port = format!("{MACHINE}exporters = [\"node\", \"worker:9100\"]\n");
+    assert_refused(
+        &port,
+        4,
+        "worker-exporter and node-exporter cannot both listen on port 9100",
+        "another port",
+    );
+    let word = format!("{MACHINE}exporters = [\"node\", \"node:9101\"]\n");
+    assert_refused(&word, 4, "`node:9101` is listed twice", "remove one");
+    let services = "[stack.ports]\nprometheus = 9999\nalertmanager = 9999\n";
+    assert_refused(
+        services,
+        3,
+        "prometheus and alertmanager cannot both listen on port 9999",
+        "another port",
+    );
+    let local = "[stack.ports]\nprometheus = 9999\n\n[[machine]]\nname = \"a\"\naddress = \"localhost\"\n\
+                 exporters = [\"worker:9999\"]\n";
+    assert_refused(
+        local,
+        7,
+        "prometheus and worker-exporter cannot both listen on port 9999",
+        "another port",
+    );
+    let target =
+        "[stack.ports]\nprometheus = 9999\n\n[[target]]\njob = \"app\"\naddress = \"localhost:9999\"\n";
+    assert_refused(target, 6, "port 9999 is prometheus's", "remove the target");
+    assert_refused(
+        "[[target]]\njob = \"prometheus\"\naddress = \"a:1\"\n",
+        2,
+        "belongs to the stack",
+        "another name",
+    );
+}
+
+#[test]
+fn exporters_that_do_not_exist() {
+    let machine = |exporter: &str| format!("{MACHINE}exporters = [\"{exporter}\"]\n");
+    assert_refused(
+        &machine("gpu"),
+        4,
+        "`gpu` is not an exporter of this version",
+        "later version",
+    );
+    assert_refused(&machine("wroker"), 4, "`wroker`", "did you mean `worker`?");
+    assert_refused(
+        &machine("quantum"),
+        4,
+        "`quantum`",
+        "known are node, rapl, worker",
+    );
+    assert_refused(&machine("node:x"), 4, "`x` is not a port", "whole numbers");
+}
+
+#[test]
+fn maintenance_windows() {
+    let window = |rest: &str| format!("[[maintenance]]\nname = \"backup\"\n{rest}\n");
+    assert_refused(
+        &window("days = [\"sundya\"]"),
+        3,
+        "`sundya`",
+        "did you mean `sunday`?",
+    );
+    assert_refused(
+        &window("times = [\"22:00-02:00\"]"),
+        3,
+        "ends before it begins",
+        "\"22:00-24:00\"",
+    );
+    assert_refused(
+        &window("times = [\"2-4\"]"),
+        3,
+        "`2-4` is no time of day",
+        "02:00-04:00",
+    );
+    assert_refused(&window(""), 2, "never ends", "days = ");
+    let severity = "days = [\"sunday\"]\nmutes = { severity = [\"warn\"] }";
+    assert_refused(&window(severity), 4, "`warn`", "warning");
+    let machine = "days = [\"sunday\"]\nmutes = { machine = [\"pc\"] }";
+    assert_refused(&window(machine), 4, "`pc` is not known", "known");
+}
+
+const WEBHOOK: &str = "[notify.webhook]\nurl_file = \"secrets/webhook\"\n";
+
+fn assert_secret_refused(content: Option<(&str, u32)>, what: &str, hint: &str) {
+    let lab = Lab::new();
+    if let Some((text, mode)) = content {
+        lab.write_secret("secrets/webhook", text, mode);
+    }
+    let ran = check_in(&lab, WEBHOOK);
+    assert_eq!(ran.code, 2, "{}\n{}", ran.stdout, ran.stderr);
+    let at = format!("{}:2: error: ", lab.path("mission.toml").display());
+    let line = ran
+        .stderr
+        .lines()
+        .find(|line| line.starts_with(&at))
+        .expect("the line");
+    assert!(line.contains(what) && line.contains("secrets/webhook"), "{line}");
+    assert!(
+        ran.stderr.contains("hint: ") && ran.stderr.contains(hint),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        !ran.stderr.contains("hush"),
+        "the secret is printed: {}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn secrets() {
+    assert_secret_refused(None, "no such file", "umask 077");
+    assert_secret_refused(
+        Some(("https://example.org/hush", 0o644)),
+        "can be read by others (mode 0644)",
+        "chmod 600",
+    );
+    assert_secret_refused(
+        Some(("https://example.org/hush", 0o620)),
+        "mode 0620",
+        "chmod 600",
+    );
+    assert_secret_refused(Some(("\n", 0o600)), "is empty", "https://");
+    assert_secret_refused(Some(("hush", 0o600)), "does not hold a URL", "https://");
+    assert_secret_refused(Some(("https:///hush", 0o600)), "does not hold a URL", "https://");
+    assert_secret_refused(Some(("ftp://hush", 0o600)), "neither http nor https", "https://");
+    assert_secret_refused(
+        Some(("https://a/hush\nhttps://b/hush\n", 0o600)),
+        "more than one line",
+        "one line",
+    );
+    assert_secret_refused(
+        Some(("https://hooks.slack.com/services/TXXXX/hush", 0o600)),
+        "placeholder",
+        "https://",
+    );
+
+    let lab = Lab::new();
+    lab.write_secret("secrets/webhook", "https://example.org/hush\n", 0o400);
+    assert_eq!(
+        check_in(&lab, &format!("{WEBHOOK}\n{}", lab.ports_table())).code,
+        0
+    );
+    let channel = "[notify.slack]\nwebhook_url_file = \"secrets/webhook\"\nchannel = \"alerts\"\n";
+    let ran = check_in(&lab, channel);
+    assert!(
+        ran.stderr.contains(":3: error: `alerts` is not a Slack channel"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_port_that_somebody_else_holds() {
+    let lab = Lab::new();
+    let held = TcpListener::bind(("127.0.0.1", lab.ports["alertmanager"])).expect("bind");
+    let ran = lab.run(&["check"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let text = lab.read("mission.toml");
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("alertmanager = "))
+        .expect("the port")
+        + 1;
+    let said = format!(
+        ":{line}: error: port {} of alertmanager is taken by ",
+        held.local_addr().expect("an address").port()
+    );
+    let found = ran
+        .stderr
+        .lines()
+        .find(|line| line.contains(&said))
+        .unwrap_or_else(|| panic!("{}", ran.stderr));
+    assert!(found.contains(&format!("pid {}", std::process::id())), "{found}");
+    assert!(
+        ran.stderr.contains("[stack.ports] alertmanager = "),
+        "{}",
+        ran.stderr
+    );
+    drop(held);
+    assert_eq!(lab.run(&["check"]).code, 0);
+}
+
+#[test]
+fn several_things_wrong_are_all_said_at_once() {
+    let ran =
+        check("[stack]\nbind = \"x\"\nprofile = \"y\"\n\n[[machine]]\nname = \"a\"\naddress = \"b c\"\n");
+    for line in [2, 3, 7] {
+        assert!(
+            ran.stderr.contains(&format!("mission.toml:{line}: error: ")),
+            "{line}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn init_writes_an_inventory_that_is_good_and_never_overwrites() {
+    let lab = Lab::new();
+    let ran = lab.run(&["init"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("is there already and stays as it is"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(lab.read("mission.toml"), lab.inventory());
+
+    std::fs::remove_file(lab.path("mission.toml")).expect("remove");
+    assert_eq!(lab.run(&["init"]).code, 0);
+    let written = lab.read("mission.toml");
+    // On the test's own ports, since the usual ones may be taken here.
+    lab.write("mission.toml", &format!("{written}\n{}", lab.ports_table()));
+    let ran = lab.run(&["check"]);
+    assert_eq!(ran.code, 0, "{written}\n{}", ran.stderr);
+}

@@ -1,0 +1,275 @@
+//! A project of its own in a temporary folder, on ports of its own, taken down at the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Everything that `missionctl` starts from the programs of others, and what checks their configuration.
+const PROGRAMS: [&str; 7] = [
+    "prometheus",
+    "promtool",
+    "alertmanager",
+    "amtool",
+    "node_exporter",
+    "pushgateway",
+    "supervisord",
+];
+const OWN_PROGRAMS: [&str; 2] = ["rapl-exporter", "worker-exporter"];
+pub(crate) const SERVICES: [&str; 6] = [
+    "prometheus",
+    "alertmanager",
+    "pushgateway",
+    "node-exporter",
+    "rapl-exporter",
+    "worker-exporter",
+];
+const LIMIT: Duration = Duration::from_secs(90);
+
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+    pub(crate) ports: BTreeMap<&'static str, u16>,
+}
+
+impl Lab {
+    /// A copy of the repository's configuration and a good inventory for this machine.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("mission-")
+            .tempdir()
+            .expect("a folder");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for name in ["prometheus", "alertmanager", "grafana"] {
+            copy(&root.join(name), &folder.path().join(name));
+        }
+        let lab = Self {
+            folder,
+            ports: free_ports(),
+        };
+        lab.edit("prometheus/prometheus.yml", |text| {
+            let fast = text
+                .replace("scrape_interval: 15s", "scrape_interval: 1s")
+                .replace("scrape_timeout: 10s", "scrape_timeout: 1s")
+                .replace("evaluation_interval: 15s", "evaluation_interval: 1s");
+            assert_ne!(
+                fast, text,
+                "the intervals of prometheus.yml are not where this test expects them"
+            );
+            fast
+        });
+        lab.write("mission.toml", &lab.inventory());
+        lab
+    }
+
+    pub(crate) fn inventory(&self) -> String {
+        format!(
+            "[stack]\nbackend = \"native\"\nretention = {{ time = \"1d\" }}\n\n{}\n\
+             [[machine]]\nname = \"bench\"\naddress = \"localhost\"\nexporters = [\"node\", \"rapl\", \"worker\"]\n\
+             limits = {{ load15 = 12.5 }}\n",
+            self.ports_table()
+        )
+    }
+
+    /// The usual ports may be taken where the test runs.
+    pub(crate) fn ports_table(&self) -> String {
+        let ports = self
+            .ports
+            .iter()
+            .map(|(service, port)| format!("{service} = {port}"));
+        format!("[stack.ports]\n{}\n", ports.collect::<Vec<_>>().join("\n"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("create a folder");
+        fs::write(&path, text).expect("write");
+    }
+
+    pub(crate) fn write_secret(&self, name: &str, text: &str, mode: u32) {
+        self.write(name, text);
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("change the mode");
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        let path = self.path(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn edit(&self, name: &str, change: impl Fn(&str) -> String) {
+        self.write(name, &change(&self.read(name)));
+    }
+
+    /// Runs the real program; nothing is downloaded.
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+        let project = self.folder.path().to_str().expect("UTF-8");
+        self.run_in(Path::new("/"), &[&["--project", project], words].concat())
+    }
+
+    /// The same, with a working directory.
+    pub(crate) fn run_in(&self, folder: &Path, words: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_missionctl"));
+        command.args(words).current_dir(folder);
+        command
+            .env("MISSION_OFFLINE", "1")
+            .env("MISSION_CACHE", self.path("cache"));
+        Ran::of(command.output().expect("run missionctl"))
+    }
+
+    /// `up`, which must end well.
+    pub(crate) fn up(&self) -> Ran {
+        demand_programs();
+        let ran = self.run(&["up"]);
+        assert_eq!(ran.code, 0, "up\n{}\n{}", ran.stdout, ran.stderr);
+        ran
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        let ran = self.run(&["status", "--json"]);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+    }
+
+    /// Pids of all services.
+    pub(crate) fn pids(&self) -> BTreeMap<String, u64> {
+        let status = self.status();
+        let services = status["services"].as_array().expect("services").iter();
+        services
+            .filter_map(|service| Some((service["name"].as_str()?.to_owned(), service["pid"].as_u64()?)))
+            .collect()
+    }
+
+    pub(crate) fn supervisord(&self) -> u64 {
+        self.read(".mission/run/supervisord.pid")
+            .trim()
+            .parse()
+            .expect("a pid")
+    }
+
+    pub(crate) fn url(&self, service: &str, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports[service])
+    }
+
+    pub(crate) fn get(&self, service: &str, path: &str) -> Option<Value> {
+        let mut response = ureq::get(self.url(service, path)).call().ok()?;
+        response.body_mut().read_json().ok()
+    }
+
+    /// The samples of an instant query, as (labels, value).
+    pub(crate) fn query(&self, expression: &str) -> Vec<(Value, f64)> {
+        let url = self.url("prometheus", "/api/v1/query");
+        let response = ureq::get(url).query("query", expression).call();
+        let answer: Option<Value> = response
+            .ok()
+            .and_then(|mut response| response.body_mut().read_json().ok());
+        let result = answer
+            .and_then(|answer| answer["data"]["result"].as_array().cloned())
+            .unwrap_or_default();
+        result
+            .into_iter()
+            .filter_map(|sample| {
+                Some((
+                    sample["metric"].clone(),
+                    sample["value"][1].as_str()?.parse().ok()?,
+                ))
+            })
+            .collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.run(&["down"]);
+    }
+}
+
+/// What a run left behind.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("an exit code"),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+}
+
+/// Looks again until there is an answer.
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{what}: not within {} s",
+            LIMIT.as_secs()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+pub(crate) fn is_alive(pid: u64) -> bool {
+    // A process that has ended and waits for its parent has an empty command line.
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty())
+}
+
+pub(crate) fn kill(pid: u64) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+}
+
+fn demand_programs() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for program in PROGRAMS {
+        let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        assert!(found, "{program} is not on the PATH: run `make test`");
+    }
+    let folder = Path::new(env!("CARGO_BIN_EXE_missionctl"))
+        .parent()
+        .expect("a folder");
+    for program in OWN_PROGRAMS {
+        let path = folder.join(program);
+        assert!(path.is_file(), "{} is not built: run `make test`", path.display());
+    }
+}
+
+/// Free a moment ago; bound all at once so that no two are the same.
+fn free_ports() -> BTreeMap<&'static str, u16> {
+    let bound: Vec<TcpListener> = SERVICES
+        .iter()
+        .chain(&["grafana"])
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("bind"))
+        .collect();
+    let ports = bound
+        .iter()
+        .map(|listener| listener.local_addr().expect("an address").port());
+    SERVICES.into_iter().chain(["grafana"]).zip(ports).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("create a folder");
+    for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).expect("copy");
+        }
+    }
+}
