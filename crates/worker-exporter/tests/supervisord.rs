@@ -376,7 +376,11 @@ fn a_hung_supervisord_hides_no_other() {
             (Some(0.0), Some(1.0))
         );
         let success = r#"worker_exporter_collector_success{collector="supervisor"}"#;
-        assert_eq!(testing::value(&page, success), Some(0.0), "a silent source is a failure");
+        assert_eq!(
+            testing::value(&page, success),
+            Some(0.0),
+            "a silent source is a failure"
+        );
         assert_eq!(
             (value(&page, "status", "steady"), value(&page, "status", "loop")),
             (None, Some(0.0))
