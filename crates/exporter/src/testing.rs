@@ -241,6 +241,39 @@ impl Running {
     }
 }
 
+/// Opens 500 connections that each send half a request, and asserts that scrapes are answered all the while and that
+/// the exporter's descriptors stay bounded and fall back.
+pub fn withstands_half_open_connections(running: &Running) {
+    let open_fds = || {
+        let folder = format!("/proc/{}/fd", running.pid());
+        std::fs::read_dir(folder).expect("its descriptors").count()
+    };
+    let before = open_fds();
+    let half_open: Vec<TcpStream> = (0..500)
+        .map(|_| {
+            let mut stream = TcpStream::connect(running.address()).expect("connect");
+            stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nHost: ")
+                .expect("half a request");
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(value(&running.metrics(), "process_open_fds").is_some());
+    }
+    assert!(open_fds() <= before + 80, "{} descriptors", open_fds());
+    let started = std::time::Instant::now();
+    while open_fds() > before + 5 {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{} descriptors stay open",
+            open_fds()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(half_open);
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use exporter::testing::{Running, once, value};
+use exporter::testing::{Running, once, value, withstands_half_open_connections};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -30,12 +30,6 @@ fn run(flags: &[&str]) -> Output {
         .args(flags)
         .output()
         .expect("run the program")
-}
-
-fn open_fds(running: &Running) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", running.pid()))
-        .expect("its descriptors")
-        .count()
 }
 
 /// Waits for what must come about, however slow the machine.
@@ -118,26 +112,7 @@ fn one_connection_serves_many_scrapes() {
 
 #[test]
 fn half_open_connections_do_not_disturb_a_scrape() {
-    let running = start(&[]);
-    let before = open_fds(&running);
-    let half_open: Vec<TcpStream> = (0..500)
-        .map(|_| {
-            let mut stream = TcpStream::connect(running.address()).expect("connect");
-            stream
-                .write_all(b"GET /metrics HTTP/1.1\r\nHost: ")
-                .expect("half a request");
-            stream
-        })
-        .collect();
-    for _ in 0..20 {
-        assert!(value(&running.metrics(), "process_open_fds").is_some());
-    }
-    assert!(
-        open_fds(&running) <= before + 70,
-        "the table of connections is bounded"
-    );
-    eventually("the descriptors fall back", || open_fds(&running) <= before);
-    drop(half_open);
+    withstands_half_open_connections(&start(&[]));
 }
 
 #[test]

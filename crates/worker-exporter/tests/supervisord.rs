@@ -587,3 +587,9 @@ fn what_cannot_be_started_says_why() {
         assert!(log.contains(&expected), "{flags:?}: {log}");
     }
 }
+
+#[test]
+fn half_open_connections_do_not_disturb_a_scrape() {
+    let supervisord = Supervisord::start(STEADY);
+    testing::withstands_half_open_connections(&watch(&supervisord));
+}

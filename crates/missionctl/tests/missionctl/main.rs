@@ -1,6 +1,7 @@
 //! `missionctl` as its users run it: bad inventories, rendered files, and the real stack from `up` to `down`.
 
 mod alerts;
+mod incidents;
 mod inventory;
 mod lab;
 mod receiver;
