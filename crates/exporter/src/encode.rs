@@ -175,7 +175,8 @@ fn binary_decimals(value: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Kind, Metric, Unit};
+    use crate::family::Kind;
+    use crate::metric::{Metric, Unit};
 
     fn text(families: Vec<Family>) -> String {
         let (families, _) = arrange(families);

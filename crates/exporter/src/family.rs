@@ -3,23 +3,30 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::metric::{Kind, check_label_name, check_metric_name};
+use crate::name::{NameError, check_label_name, check_metric_name};
 
 /// The longest label value that is written; what comes from devices, models or workers is cut there.
 const MAX_LABEL_VALUE: usize = 1024;
 
-/// A name or label that the text format cannot carry.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NameError {
-    /// The metric's name.
-    #[error("`{0}` is not a metric name: use letters, digits and _, and no digit in front")]
-    Metric(String),
-    /// A label's name.
-    #[error("`{0}` is not a label name: use letters, digits and _, not __ in front, and not le or quantile")]
-    Label(String),
-    /// A label name that stands twice on one sample.
-    #[error("label `{0}` stands twice on one sample")]
-    Repeated(String),
+/// How Prometheus is to read the values of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets, a sum and a count.
+    Histogram,
+}
+
+impl Kind {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
 }
 
 /// All samples of one metric.

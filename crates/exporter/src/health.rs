@@ -1,11 +1,9 @@
 //! What every exporter says about itself: how each collector did, its build, and its last reload.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::family::{Family, render};
-use crate::metric::Kind;
-use crate::scrape::Report;
+use crate::family::{Family, Kind, render};
 
 /// The exporter's own families. Their names begin with the exporter's name, `-` written as `_`.
 #[derive(Clone)]
@@ -19,6 +17,14 @@ pub(crate) struct Health {
 struct Reload {
     successful: bool,
     last_success: Option<SystemTime>,
+}
+
+/// What a scrape got from one collector.
+pub(crate) struct Report<'a> {
+    pub(crate) collector: &'a str,
+    pub(crate) success: bool,
+    pub(crate) elapsed: Duration,
+    pub(crate) last_success: Option<SystemTime>,
 }
 
 impl Health {

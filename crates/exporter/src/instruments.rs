@@ -4,8 +4,9 @@
 
 use prometheus::proto::MetricType;
 
+use crate::family::Kind;
 use crate::family::{Distribution, Family, Sample, Value, render};
-use crate::metric::{Kind, Metric};
+use crate::metric::Metric;
 
 /// The instruments of one exporter. Cloning gives another handle on the same ones.
 #[derive(Clone, Default)]

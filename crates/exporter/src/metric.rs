@@ -4,28 +4,8 @@
 //! The checks follow the Prometheus naming rules and the text format 0.0.4:
 //! <https://prometheus.io/docs/practices/naming/>, <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
-use crate::family::{Family, LabelValues, Labels, NameError};
-
-/// How Prometheus is to read the values of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows while the process lives.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Cumulative buckets, a sum and a count.
-    Histogram,
-}
-
-impl Kind {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
+use crate::family::{Family, Kind, LabelValues, Labels};
+use crate::name::{equal, is_label_name, is_metric_name};
 
 /// The unit that a metric's name ends with (in front of `_total`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,51 +180,6 @@ impl Metric<0> {
     }
 }
 
-/// Checks a name that is known only at run time.
-pub(crate) fn check_metric_name(name: &str) -> Result<(), NameError> {
-    if is_metric_name(name) {
-        Ok(())
-    } else {
-        Err(NameError::Metric(name.into()))
-    }
-}
-
-/// Checks a label name that is known only at run time.
-pub(crate) fn check_label_name(name: &str) -> Result<(), NameError> {
-    if is_label_name(name) {
-        Ok(())
-    } else {
-        Err(NameError::Label(name.into()))
-    }
-}
-
-/// `[a-zA-Z_][a-zA-Z0-9_]*`; colons belong to recording rules.
-const fn is_metric_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    if bytes.is_empty() || bytes[0].is_ascii_digit() {
-        return false;
-    }
-    let mut i = 0;
-    while i < bytes.len() {
-        if !bytes[i].is_ascii_alphanumeric() && bytes[i] != b'_' {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
-/// As for metrics, without the names that Prometheus keeps to itself (`__…`, `le` and `quantile`).
-const fn is_label_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    let reserved = bytes.len() >= 2 && bytes[0] == b'_' && bytes[1] == b'_';
-    is_metric_name(name) && !reserved && !equal(name, "le") && !equal(name, "quantile")
-}
-
-const fn equal(a: &str, b: &str) -> bool {
-    a.len() == b.len() && ends_with(a, b)
-}
-
 const fn ends_with(text: &str, suffix: &str) -> bool {
     ends_with_at(text.as_bytes(), text.len(), suffix.as_bytes())
 }
@@ -271,19 +206,6 @@ const fn ends_with_at(text: &[u8], end: usize, suffix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_follow_the_text_format() {
-        assert!(is_metric_name("rapl_power_watts"));
-        for bad in ["", "9lives", "with space", "colon:name", "naïve", "dash-ed"] {
-            assert!(!is_metric_name(bad), "{bad}");
-            assert!(check_metric_name(bad).is_err(), "{bad}");
-        }
-        for bad in ["__name__", "le", "quantile", "a-b", ""] {
-            assert!(!is_label_name(bad), "{bad}");
-        }
-        assert!(is_label_name("le_mans"));
-    }
 
     #[test]
     #[should_panic(expected = "ends with _total")]

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::collector::{CollectError, Collector};
 use crate::encode::{arrange, encode};
 use crate::family::Family;
-use crate::health::Health;
+use crate::health::{Health, Report};
 use crate::instruments::Instruments;
 use crate::process;
 
@@ -60,14 +60,6 @@ struct State {
     last_success: Option<SystemTime>,
     /// The text of the failure that was logged last, so that each is logged once.
     logged: Option<String>,
-}
-
-/// What a scrape got from one collector.
-pub(crate) struct Report<'a> {
-    pub(crate) collector: &'a str,
-    pub(crate) success: bool,
-    pub(crate) elapsed: Duration,
-    pub(crate) last_success: Option<SystemTime>,
 }
 
 impl Scraper {
