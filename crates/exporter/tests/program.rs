@@ -323,6 +323,21 @@ fn a_start_that_cannot_work_says_why() {
 }
 
 #[test]
+fn a_port_alone_means_all_interfaces_and_addresses_may_be_several() {
+    // The first address is the one of the test helper.
+    let running = start(&["--web.listen-address=:0"]);
+    assert_eq!(running.get("/healthz").status, 200);
+    let listening = std::fs::read_to_string(format!("/proc/{}/net/tcp6", running.pid())).unwrap_or_default()
+        + &std::fs::read_to_string(format!("/proc/{}/net/tcp", running.pid())).expect("its sockets");
+    let any = [&"0".repeat(32), "00000000"].map(|host| format!(" {host}:"));
+    assert!(
+        listening
+            .lines()
+            .any(|line| any.iter().any(|any| line.contains(any)) && line.contains(" 0A "))
+    );
+}
+
+#[test]
 fn log_lines_are_json_with_the_agreed_fields() {
     let output = run(&["--web.config.file", "web.yml", "--log.format=json"]);
     let line: serde_json::Value = serde_json::from_slice(&output.stderr).expect("one JSON line");

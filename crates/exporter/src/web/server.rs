@@ -61,17 +61,24 @@ pub(crate) fn bind(addresses: &[String]) -> anyhow::Result<Vec<TcpListener>> {
 }
 
 fn bind_one(address: &str) -> anyhow::Result<TcpListener> {
-    let named = if address.starts_with(':') {
-        format!("[::]{address}")
+    let context = || format!("listen on {address} (--web.listen-address)");
+    // The second is for machines without IPv6.
+    let hosts: &[&str] = if address.starts_with(':') {
+        &["[::]", "0.0.0.0"]
     } else {
-        address.to_owned()
+        &[""]
     };
-    let advice = || format!("listen on {address} (--web.listen-address)");
-    let resolved = named.to_socket_addrs().with_context(advice)?;
-    let listener =
-        std::net::TcpListener::bind(resolved.collect::<Vec<_>>().as_slice()).with_context(advice)?;
-    listener.set_nonblocking(true).with_context(advice)?;
-    TcpListener::from_std(listener).with_context(advice)
+    let mut candidates: Vec<SocketAddr> = Vec::new();
+    for host in hosts {
+        candidates.extend(
+            format!("{host}{address}")
+                .to_socket_addrs()
+                .with_context(context)?,
+        );
+    }
+    let listener = std::net::TcpListener::bind(candidates.as_slice()).with_context(context)?;
+    listener.set_nonblocking(true).with_context(context)?;
+    TcpListener::from_std(listener).with_context(context)
 }
 
 impl Server {
