@@ -92,15 +92,20 @@ impl Scraper {
             // A task of its own: the runs go on when the client of this scrape has hung up.
             tokio::spawn(start(Arc::new(Mutex::new(jobs))));
         }
-        let mut families = Vec::new();
-        let mut reports = Vec::with_capacity(runs.len());
-        for (slot, (started, mut run)) in self.slots.iter().zip(runs) {
+        // Waiting for the last one first wakes this task once instead of once for each run, since they share a thread.
+        let mut ended = Vec::with_capacity(runs.len());
+        for (started, mut run) in runs.into_iter().rev() {
             let outcome = match timeout_at(deadline, run.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => outcome.clone(),
                 // The run never ended, or its thread could not even be started.
                 Ok(Err(_)) | Err(_) => None,
             };
-            reports.push(slot.report(outcome.as_deref(), started));
+            ended.push((started, outcome));
+        }
+        let mut families = Vec::new();
+        let mut reports = Vec::with_capacity(ended.len());
+        for (slot, (started, outcome)) in self.slots.iter().zip(ended.iter().rev()) {
+            reports.push(slot.report(outcome.as_deref(), *started));
             if let Some(Ok(collected) | Err(CollectError::Partly(collected, _))) =
                 outcome.as_deref().map(|outcome| &outcome.result)
             {

@@ -65,7 +65,7 @@ impl NodeExporter {
         let child = Command::new("node_exporter")
             .arg(format!("--web.listen-address={address}"))
             .arg("--collector.disable-defaults")
-            .args(["rapl", "hwmon", "thermal_zone", "stat"].map(|name| format!("--collector.{name}")))
+            .args(["rapl", "hwmon", "thermal_zone", "cpu"].map(|name| format!("--collector.{name}")))
             .args(roots)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     )]
     pub(crate) sources: Vec<Kind>,
 
-    /// Take the limits of zones that read as disabled as being in force: the kernel shows limits that the firmware
+    /// Count time above the limits of zones that read as disabled, too: the kernel shows limits that the firmware
     /// has locked as disabled
     #[arg(long = "powercap.limits-locked")]
     limits_locked: bool,

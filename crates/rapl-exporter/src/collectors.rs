@@ -22,7 +22,7 @@ pub(crate) fn build(args: &Args, common: &Common) -> anyhow::Result<Exporter> {
     let temperature = Temperature::new(&common.sysfs);
     Ok(Exporter::new(vec![
         Box::new(power.clone()),
-        Box::new(Limits::new(&powercap, args.policy())),
+        Box::new(Limits::new(&powercap)),
         Box::new(Source::new(
             power,
             load.clone(),

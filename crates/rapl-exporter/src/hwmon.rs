@@ -6,14 +6,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use exporter::fs::{self, ReadError};
 
+use crate::chip::{Chip, chips};
 use crate::energy::Raw;
+use crate::found::{Found, IsGone};
 use crate::meter::{Reading, Role};
 use crate::power::since_boot;
-use crate::source::{Reason, Sample};
+use crate::source::{Absence, Reason, Sample};
 
 /// Where package power is found: the chip's driver and the labels of the channels that make up the package.
 struct Rule {
@@ -65,91 +67,83 @@ const RULES: [Rule; 6] = [
     },
 ];
 
-/// Where there was no sensor, a new one may stay unnoticed for so long.
+/// How long new sensors may stay unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// One hwmon device.
+/// What one CPU package is measured by.
 #[derive(Debug)]
-pub(crate) struct Chip {
-    /// The driver's name for it.
-    pub(crate) name: String,
-    dir: PathBuf,
+struct Package {
+    zone: Arc<str>,
+    sensor: Sensor,
 }
 
-/// All chips in the order of their numbers; one without a readable name is left out.
-pub(crate) fn chips(sysfs: &Path) -> Result<Vec<Chip>, ReadError> {
-    let root = sysfs.join("class/hwmon");
-    let mut numbers: Vec<u32> = fs::list(&root)?
-        .iter()
-        .filter_map(|name| name.strip_prefix("hwmon")?.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    let chip = |number| {
-        let dir = root.join(format!("hwmon{number}"));
-        Some(Chip {
-            name: fs::read_text(&dir.join("name")).ok()?,
-            dir,
+#[derive(Debug)]
+enum Sensor {
+    /// A counter of microjoules.
+    Energy(PathBuf),
+    /// Rails whose power adds up to that of the package.
+    Power(Vec<Rail>),
+}
+
+/// Where the power of one rail is read.
+#[derive(Debug)]
+enum Rail {
+    /// Microwatts.
+    Power(PathBuf),
+    /// Millivolts and milliamperes.
+    Product { volts: PathBuf, amperes: PathBuf },
+}
+
+impl Rail {
+    /// How the power of the chip's channel is read.
+    fn find(chip: &Chip, channel: u32) -> Option<Self> {
+        let power = ["average", "input"].map(|what| chip.existing("power", channel, what));
+        if let Some(file) = power.into_iter().flatten().next() {
+            return Some(Self::Power(file));
+        }
+        Some(Self::Product {
+            volts: chip.existing("in", channel, "input")?,
+            amperes: chip.existing("curr", channel, "input")?,
         })
-    };
-    Ok(numbers.into_iter().filter_map(chip).collect())
-}
-
-impl Chip {
-    /// The numbers of the channels that have a value: 1 for `temp1_input`.
-    pub(crate) fn channels(&self, kind: &str) -> Vec<u32> {
-        let number = |name: &String| {
-            let channel = name.strip_prefix(kind)?;
-            channel
-                .strip_suffix("_input")
-                .or_else(|| channel.strip_suffix("_average"))?
-                .parse()
-                .ok()
-        };
-        let names = fs::list(&self.dir).unwrap_or_default();
-        let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
     }
 
-    /// What the driver calls the channel.
-    pub(crate) fn label(&self, kind: &str, channel: u32) -> Option<String> {
-        fs::read_text(&self.file(kind, channel, "label")).ok()
-    }
-
-    /// The path of one of the channel's files.
-    pub(crate) fn file(&self, kind: &str, channel: u32, what: &str) -> PathBuf {
-        self.dir.join(format!("{kind}{channel}_{what}"))
-    }
-
-    /// What the channel's power comes to, in microwatts.
-    fn power(&self, channel: u32) -> Result<u64, ReadError> {
-        for what in ["average", "input"] {
-            match fs::read_u64(&self.file("power", channel, what)) {
-                Err(error) if error.is_missing() => {}
-                read => return read,
+    fn microwatts(&self) -> Result<u64, ReadError> {
+        match self {
+            Self::Power(file) => fs::read_u64(file),
+            Self::Product { volts, amperes } => {
+                Ok(fs::read_u64(volts)?.saturating_mul(fs::read_u64(amperes)?))
             }
         }
-        // Millivolts times milliamperes.
-        let volts = fs::read_u64(&self.file("in", channel, "input"))?;
-        Ok(volts.saturating_mul(fs::read_u64(&self.file("curr", channel, "input"))?))
+    }
+}
+
+impl Package {
+    fn new(socket: u32, sensor: Sensor) -> Self {
+        Self {
+            zone: format!("package-{socket}").into(),
+            sensor,
+        }
     }
 
-    /// The channels that measure power, or from which it can be computed, and their labels.
-    fn power_channels(&self) -> Vec<(u32, String)> {
-        let mut channels = [self.channels("power"), self.channels("curr")].concat();
-        channels.sort_unstable();
-        channels.dedup();
-        let label = |channel| {
-            let labels = ["power", "in"].iter().find_map(|kind| self.label(kind, channel));
-            labels
-                .or_else(|| fs::read_text(&self.dir.join("label")).ok())
-                .unwrap_or_default()
+    fn read(&self) -> Result<Reading, ReadError> {
+        let raw = match &self.sensor {
+            Sensor::Energy(file) => Raw::Energy {
+                microjoules: fs::read_u64(file)?,
+                range: None,
+            },
+            Sensor::Power(rails) => Raw::Power {
+                microwatts: rails
+                    .iter()
+                    .try_fold(0, |sum: u64, rail| Ok(sum.saturating_add(rail.microwatts()?)))?,
+            },
         };
-        channels
-            .into_iter()
-            .map(|channel| (channel, label(channel)))
-            .collect()
+        Ok(Reading {
+            zone: Arc::clone(&self.zone),
+            parent: Arc::default(),
+            role: Role::Package,
+            raw,
+            at: since_boot(),
+        })
     }
 }
 
@@ -157,8 +151,7 @@ impl Chip {
 #[derive(Debug)]
 pub(crate) struct Hwmon {
     sysfs: PathBuf,
-    /// Until when there are none, and why.
-    absent: Option<(Instant, Reason, String)>,
+    found: Found<Result<Vec<Package>, Absence>>,
 }
 
 impl Hwmon {
@@ -166,110 +159,104 @@ impl Hwmon {
     pub(crate) fn new(sysfs: &Path) -> Self {
         Self {
             sysfs: sysfs.into(),
-            absent: None,
+            found: Found::every(LOOK_AGAIN),
         }
     }
 
     /// Reads all sensors.
-    pub(crate) fn sample(&mut self) -> Sample {
-        let now = Instant::now();
-        if let Some((until, reason, detail)) = &self.absent
-            && now < *until
-        {
-            return Sample::unavailable(*reason, detail.clone());
-        }
-        self.absent = None;
-        self.look().unwrap_or_else(|(reason, detail)| {
-            self.absent = Some((now + LOOK_AGAIN, reason, detail.clone()));
-            Sample::unavailable(reason, detail)
-        })
+    pub(crate) fn sample(&self) -> Sample {
+        self.found.read(
+            || find(&self.sysfs),
+            |found| match found {
+                Ok(packages) => read(packages),
+                Err(absence) => (Sample::unavailable(absence.clone()), false),
+            },
+        )
     }
+}
 
-    /// What the first rule with a sensor reads, or why there is none.
-    fn look(&self) -> Result<Sample, (Reason, String)> {
-        let chips = chips(&self.sysfs).map_err(|error| (Reason::of_folder(&error), error.to_string()))?;
-        RULES
-            .iter()
-            .map(|rule| rule.sample(&chips))
-            .find(Sample::found_something)
-            .ok_or_else(|| {
-                let detail = format!(
-                    "no chip in {}/class/hwmon measures a CPU package",
-                    self.sysfs.display()
-                );
-                (Reason::Missing, detail)
-            })
+fn read(packages: &[Package]) -> (Sample, IsGone) {
+    let mut sample = Sample::default();
+    let mut is_gone = false;
+    for package in packages {
+        match package.read() {
+            Ok(reading) => sample.add(reading),
+            Err(error) => {
+                is_gone |= error.is_missing();
+                sample.fail(&error);
+            }
+        }
     }
+    (sample, is_gone)
+}
+
+/// The packages of the first rule that finds any.
+fn find(sysfs: &Path) -> Result<Vec<Package>, Absence> {
+    let chips = chips(sysfs).map_err(|error| (Reason::of_folder(&error), error.to_string()))?;
+    RULES
+        .iter()
+        .map(|rule| rule.packages(&chips))
+        .find(|packages| !packages.is_empty())
+        .ok_or_else(|| {
+            let detail = format!(
+                "no chip in {}/class/hwmon measures a CPU package",
+                sysfs.display()
+            );
+            (Reason::Missing, detail)
+        })
 }
 
 impl Rule {
-    fn sample(&self, chips: &[Chip]) -> Sample {
+    fn packages(&self, chips: &[Chip]) -> Vec<Package> {
         let chips = chips.iter().filter(|chip| chip.name.starts_with(self.chip));
         match self.measures {
-            Measures::Energy => self.energies(chips),
-            Measures::Power => self.powers(chips),
+            Measures::Energy => chips.flat_map(|chip| self.energies(chip)).collect(),
+            Measures::Power => {
+                let powers = chips
+                    .map(|chip| self.rails(chip))
+                    .filter(|rails| !rails.is_empty());
+                (0..)
+                    .zip(powers)
+                    .map(|(socket, rails)| Package::new(socket, Sensor::Power(rails)))
+                    .collect()
+            }
         }
     }
 
-    fn energies<'a>(&self, chips: impl Iterator<Item = &'a Chip>) -> Sample {
-        let mut sample = Sample::default();
-        for chip in chips {
-            for channel in chip.channels("energy") {
-                let Some(label) = chip.label("energy", channel).filter(|label| (self.label)(label)) else {
-                    continue;
-                };
-                let socket = label
-                    .trim_start_matches(|c: char| !c.is_ascii_digit())
-                    .parse::<u32>()
-                    .unwrap_or(0);
-                match fs::read_u64(&chip.file("energy", channel, "input")) {
-                    Ok(microjoules) => sample.add(package(
-                        socket,
-                        Raw::Energy {
-                            microjoules,
-                            range: None,
-                        },
-                    )),
-                    Err(error) => sample.fail(&error),
-                }
-            }
-        }
-        sample
+    fn energies(&self, chip: &Chip) -> Vec<Package> {
+        let package = |channel| {
+            let label = chip
+                .label("energy", channel)
+                .filter(|label| (self.label)(label))?;
+            let number = label.trim_start_matches(|c: char| !c.is_ascii_digit());
+            let file = chip.file("energy", channel, "input");
+            Some(Package::new(number.parse().unwrap_or(0), Sensor::Energy(file)))
+        };
+        chip.channels("energy").into_iter().filter_map(package).collect()
     }
 
-    fn powers<'a>(&self, chips: impl Iterator<Item = &'a Chip>) -> Sample {
-        let mut sample = Sample::default();
-        let mut socket = 0;
-        for chip in chips {
-            let channels: Vec<_> = chip
-                .power_channels()
-                .into_iter()
-                .filter(|(_, label)| (self.label)(label))
-                .collect();
-            if channels.is_empty() {
-                continue;
-            }
-            let add = |sum: u64, (channel, _): &(u32, String)| Ok(sum.saturating_add(chip.power(*channel)?));
-            let sum: Result<u64, ReadError> = channels.iter().try_fold(0, add);
-            match sum {
-                Ok(microwatts) => sample.add(package(socket, Raw::Power { microwatts })),
-                Err(error) => sample.fail(&error),
-            }
-            socket += 1;
-        }
-        sample
+    fn rails(&self, chip: &Chip) -> Vec<Rail> {
+        rails(chip)
+            .into_iter()
+            .filter(|(label, _)| (self.label)(label))
+            .map(|(_, rail)| rail)
+            .collect()
     }
 }
 
-fn package(socket: u32, raw: Raw) -> Reading {
-    let zone: Arc<str> = format!("package-{socket}").into();
-    Reading {
-        zone,
-        parent: Arc::default(),
-        role: Role::Package,
-        raw,
-        at: since_boot(),
-    }
+/// The channels of the chip that measure power, or from which it can be computed, and their labels.
+fn rails(chip: &Chip) -> Vec<(String, Rail)> {
+    let mut channels = [chip.channels("power"), chip.channels("curr")].concat();
+    channels.sort_unstable();
+    channels.dedup();
+    let label = |channel| {
+        let labels = ["power", "in"].iter().find_map(|kind| chip.label(kind, channel));
+        labels.or_else(|| chip.own_label()).unwrap_or_default()
+    };
+    channels
+        .into_iter()
+        .filter_map(|channel| Some((label(channel), Rail::find(chip, channel)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -291,7 +278,7 @@ mod tests {
     }
 
     fn readings(files: &[(&str, &[u8])]) -> Vec<(String, Raw)> {
-        let (_sysfs, mut hwmon) = machine(files);
+        let (_sysfs, hwmon) = machine(files);
         hwmon
             .sample()
             .readings
@@ -346,10 +333,27 @@ mod tests {
             ("hwmon0/power2_input", b"nothing"),
             ("hwmon0/power2_label", b"SVI2_P_SoC"),
         ];
-        let (_sysfs, mut hwmon) = machine(&files);
+        let (_sysfs, hwmon) = machine(&files);
         let sample = hwmon.sample();
         assert!(sample.readings.is_empty());
         assert_eq!(sample.problem.map(|(reason, _)| reason), Some(Reason::Unreadable));
+    }
+
+    #[test]
+    fn a_sensor_that_moves_leaves_no_gap() {
+        let files: [(&str, &[u8]); 3] = [
+            ("hwmon0/name", b"zenergy"),
+            ("hwmon0/energy1_input", b"70"),
+            ("hwmon0/energy1_label", b"Esocket0"),
+        ];
+        let (sysfs, hwmon) = machine(&files);
+        assert_eq!(hwmon.sample().readings.len(), 1);
+        let chip = |number| sysfs.path().join(format!("class/hwmon/hwmon{number}"));
+        std::fs::rename(chip(0), chip(4)).expect("load the driver again");
+        assert_eq!(hwmon.sample().readings.len(), 1);
+        std::fs::remove_dir_all(chip(4)).expect("unload the driver");
+        let problem = hwmon.sample().problem.map(|(reason, _)| reason);
+        assert_eq!(problem, Some(Reason::Missing));
     }
 
     proptest! {
@@ -369,8 +373,9 @@ mod tests {
                     ("hwmon1/energy1_label", &label),
                     ("hwmon1/energy99999999999_input", b"1"),
                 ];
-                let (_sysfs, mut hwmon) = machine(&files);
-                prop_assert!(hwmon.sample().found_something());
+                let (_sysfs, hwmon) = machine(&files);
+                let sample = hwmon.sample();
+                prop_assert!(sample.readings.len() == 1 || sample.problem.is_some());
             }
         }
     }

@@ -3,15 +3,18 @@
 //! Yields `rapl_power_limit_watts` and `rapl_power_limit_window_seconds{zone,constraint}`, `rapl_zone_enabled{zone}`,
 //! and for all packages together `val_pl1_limit_watts` and `val_pl2_limit_watts`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use exporter::fs::{self, ReadError};
 use exporter::units::Microwatts;
-use exporter::{CollectError, Collector, Family, Kind, Metric, Unit};
+use exporter::{CollectError, Collector, Family, Kind, Labels, Metric, Unit};
 
 use crate::powercap::{Powercap, Zone};
+use crate::source::Reason;
 
 const LIMIT: Metric<2> = Metric::gauge(
     "rapl_power_limit_watts",
@@ -34,13 +37,13 @@ const ENABLED: Metric<1> = Metric::gauge(
 const PL1: Metric<0> = Metric::contract(
     Kind::Gauge,
     "val_pl1_limit_watts",
-    "Long-term power limit (PL1) in force, all CPU packages together.",
+    "Long-term power limit (PL1) as set, all CPU packages together; rapl_zone_enabled says whether it is in force.",
     [],
 );
 const PL2: Metric<0> = Metric::contract(
     Kind::Gauge,
     "val_pl2_limit_watts",
-    "Short-term power limit (PL2) in force, all CPU packages together.",
+    "Short-term power limit (PL2) as set, all CPU packages together; rapl_zone_enabled says whether it is in force.",
     [],
 );
 
@@ -56,53 +59,55 @@ const MAX_NAME: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Constraint {
     name: String,
+    /// `zone` and `constraint`.
+    labels: Labels<2>,
     power: PathBuf,
-    window: PathBuf,
+    window: Option<PathBuf>,
 }
 
-/// A limit that is in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A limit that is set. The lower one is the smaller one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Limit {
+    /// Above 0.
     pub(crate) power: Microwatts,
-    pub(crate) window: Duration,
+    /// The time over which power is averaged against it, above 0; the peak limit (PL4) has none.
+    pub(crate) window: Option<Duration>,
 }
 
 impl Constraint {
-    /// The constraints of the zone in this folder. One without a readable name is left out.
-    pub(crate) fn all(zone: &Path) -> Result<Vec<Self>, ReadError> {
-        let names = fs::list(zone)?;
+    /// The constraints of the zone called `zone` in this folder. One without a readable name is left out.
+    pub(crate) fn all(dir: &Path, zone: &str) -> Result<Vec<Self>, ReadError> {
+        let files = fs::list(dir)?;
         let constraint = |file: &String| {
             let prefix = file
                 .strip_suffix("_name")
                 .filter(|prefix| prefix.starts_with("constraint_"))?;
-            let name = read_name(&zone.join(file))?;
-            let beside = |what: &str| zone.join(format!("{prefix}_{what}"));
+            let name = read_name(&dir.join(file))?;
+            let window = format!("{prefix}_time_window_us");
             Some(Self {
+                labels: LIMIT.labels([zone, &name]),
                 name,
-                power: beside("power_limit_uw"),
-                window: beside("time_window_us"),
+                power: dir.join(format!("{prefix}_power_limit_uw")),
+                window: files.contains(&window).then(|| dir.join(window)),
             })
         };
-        let mut constraints: Vec<Self> = names.iter().filter_map(constraint).collect();
+        let mut constraints: Vec<Self> = files.iter().filter_map(constraint).collect();
         constraints.sort_by(|a, b| a.name.cmp(&b.name));
         constraints.dedup_by(|a, b| a.name == b.name);
         Ok(constraints)
     }
 
     /// The limit; none when it is not set or cannot be read.
-    pub(crate) fn power(&self) -> Option<Microwatts> {
-        fs::read_u64(&self.power)
-            .ok()
-            .filter(|&power| power > 0)
-            .map(Microwatts)
-    }
-
-    /// The averaging window; the peak limit (PL4) has none.
-    fn window(&self) -> Option<Duration> {
-        fs::read_u64(&self.window)
-            .ok()
-            .filter(|&window| window > 0)
-            .map(Duration::from_micros)
+    pub(crate) fn read(&self) -> Option<Limit> {
+        let above_0 = |file: &Path| fs::read_u64(file).ok().filter(|&value| value > 0);
+        Some(Limit {
+            power: above_0(&self.power).map(Microwatts)?,
+            window: self
+                .window
+                .as_deref()
+                .and_then(above_0)
+                .map(Duration::from_micros),
+        })
     }
 }
 
@@ -123,63 +128,82 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The long-term limit of the zone called `name`.
-    pub(crate) fn long_term(self, zones: &[Zone], name: &str) -> Option<Limit> {
-        self.in_force(zones, name, LONG_TERM)
+    /// The long-term limits in force by zone. A zone and its memory-mapped twin both have one, and the processor keeps
+    /// to the lower.
+    pub(crate) fn long_term(self, zones: &[Zone]) -> BTreeMap<&str, Limit> {
+        let mut lowest = BTreeMap::new();
+        for zone in zones {
+            let constraint = zone.constraints.iter().find(|c| c.name == LONG_TERM);
+            if let Some(limit) = constraint.and_then(Constraint::read)
+                && self.is_in_force(zone)
+            {
+                let known = lowest.entry(zone.original()).or_insert(limit);
+                *known = limit.min(*known);
+            }
+        }
+        lowest
     }
 
-    /// The limit of a zone that holds: a zone and its memory-mapped twin both have one, and the processor keeps to
-    /// the lower.
-    fn in_force(self, zones: &[Zone], name: &str, constraint: &str) -> Option<Limit> {
-        zones
-            .iter()
-            .filter(|zone| zone.twin_of.as_deref().unwrap_or(&zone.name) == name)
-            .flat_map(|zone| zone.constraints.iter().map(move |candidate| (zone, candidate)))
-            .filter(|(_, candidate)| candidate.name == constraint)
-            .filter_map(|(zone, candidate)| {
-                let power = candidate.power()?;
-                let is_in_force = self.is_locked || is_enabled(zone) != Some(false);
-                is_in_force.then(|| Limit {
-                    power,
-                    window: candidate.window().unwrap_or_default(),
-                })
-            })
-            .min_by_key(|limit| limit.power)
-    }
-
-    /// The limits of all packages together; unknown when that of one is.
-    fn of_packages(self, zones: &[Zone], constraint: &str) -> Option<f64> {
-        let mut packages = zones.iter().filter(|zone| zone.is_package()).peekable();
-        packages.peek()?;
-        packages
-            .map(|zone| {
-                self.in_force(zones, &zone.name, constraint)
-                    .map(|limit| limit.power.watts())
-            })
-            .sum()
+    /// A zone without the file cannot be disabled.
+    fn is_in_force(self, zone: &Zone) -> bool {
+        self.is_locked
+            || match read_enabled(zone) {
+                Ok(enabled) => enabled == Some(true),
+                Err(error) => error.is_missing(),
+            }
     }
 }
 
-fn is_enabled(zone: &Zone) -> Option<bool> {
-    match fs::read_u64(&zone.dir.join("enabled")).ok()? {
+/// What the zone's file `enabled` says; nothing when that is neither 0 nor 1.
+fn read_enabled(zone: &Zone) -> Result<Option<bool>, ReadError> {
+    Ok(match fs::read_u64(&zone.enabled)? {
         0 => Some(false),
         1 => Some(true),
         _ => None,
-    }
+    })
+}
+
+/// A limit with what it belongs to.
+type SetLimit<'a> = (&'a Zone, &'a Constraint, Limit);
+
+/// All limits that are set, each read once.
+fn read_limits(zones: &[Zone]) -> Vec<SetLimit<'_>> {
+    let constraints = zones
+        .iter()
+        .flat_map(|zone| zone.constraints.iter().map(move |constraint| (zone, constraint)));
+    constraints
+        .filter_map(|(zone, constraint)| Some((zone, constraint, constraint.read()?)))
+        .collect()
+}
+
+/// The limits with this name of all packages together, in watts, of a package and its twin the lower one; unknown when
+/// that of one package is.
+fn of_packages(zones: &[Zone], limits: &[SetLimit], name: &str) -> Option<f64> {
+    let mut packages = zones.iter().filter(|zone| zone.is_package()).peekable();
+    packages.peek()?;
+    packages
+        .map(|package| {
+            let of_package = limits
+                .iter()
+                .filter(|(zone, constraint, _)| zone.original() == &*package.name && constraint.name == name);
+            of_package
+                .map(|(.., limit)| limit.power)
+                .min()
+                .map(Microwatts::watts)
+        })
+        .sum()
 }
 
 /// The collector of the limits.
 pub(crate) struct Limits {
     powercap: Arc<Powercap>,
-    policy: Policy,
 }
 
 impl Limits {
     /// Limits of these zones.
-    pub(crate) fn new(powercap: &Arc<Powercap>, policy: Policy) -> Self {
+    pub(crate) fn new(powercap: &Arc<Powercap>) -> Self {
         Self {
             powercap: Arc::clone(powercap),
-            policy,
         }
     }
 }
@@ -190,36 +214,31 @@ impl Collector for Limits {
     }
 
     fn collect(&self) -> Result<Vec<Family>, CollectError> {
-        let zones = self.powercap.zones().map_err(|error| {
-            if error.is_missing() {
-                CollectError::absent(error.to_string())
-            } else {
-                error.into()
-            }
+        let zones = self.powercap.zones().map_err(|(reason, detail)| match reason {
+            Reason::Missing | Reason::Masked => CollectError::absent(detail),
+            _ => anyhow!(detail).into(),
         })?;
-        let limits: Vec<_> = zones
-            .iter()
-            .flat_map(|zone| {
-                zone.constraints
-                    .iter()
-                    .map(|c| (LIMIT.labels([&*zone.name, &c.name]), c))
-            })
-            .filter_map(|(labels, constraint)| Some((labels, constraint.power()?, constraint.window())))
-            .collect();
+        let limits = read_limits(&zones);
+        let window = |limit: &Limit| limit.window.map(|window| window.as_secs_f64());
+        let enabled = |zone: &Zone| read_enabled(zone).ok().flatten().map(u8::from);
         Ok(vec![
-            LIMIT.family(limits.iter().map(|(labels, power, _)| (labels, power.watts()))),
+            LIMIT.family(
+                limits
+                    .iter()
+                    .map(|(_, c, limit)| (&c.labels, limit.power.watts())),
+            ),
             WINDOW.family(
                 limits
                     .iter()
-                    .filter_map(|(labels, _, window)| Some((labels, window.as_ref()?.as_secs_f64()))),
+                    .filter_map(|(_, c, limit)| Some((&c.labels, window(limit)?))),
             ),
             ENABLED.family(
                 zones
                     .iter()
-                    .filter_map(|zone| Some(([&*zone.name], f64::from(u8::from(is_enabled(zone)?))))),
+                    .filter_map(|zone| Some(([&*zone.name], f64::from(enabled(zone)?)))),
             ),
-            PL1.maybe(self.policy.of_packages(&zones, LONG_TERM)),
-            PL2.maybe(self.policy.of_packages(&zones, SHORT_TERM)),
+            PL1.maybe(of_packages(&zones, &limits, LONG_TERM)),
+            PL2.maybe(of_packages(&zones, &limits, SHORT_TERM)),
         ])
     }
 }

@@ -1,8 +1,10 @@
 //! CPU power, power limits, temperature, load and throttling for Prometheus.
 
 mod args;
+mod chip;
 mod collectors;
 mod energy;
+mod found;
 mod history;
 mod hwmon;
 mod limits;

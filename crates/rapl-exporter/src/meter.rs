@@ -145,10 +145,10 @@ impl Meter {
             self.history.interrupt();
             return;
         };
-        self.history
-            .push(stretch, limit.map_or(Duration::ZERO, |limit| limit.window));
+        let window = limit.and_then(|limit| limit.window).unwrap_or_default();
+        self.history.push(stretch, window);
         if let Some(limit) = limit
-            && let Some(average) = self.history.average(limit.window)
+            && let Some(average) = self.history.average(window)
             && average > limit.power.watts() * LIMIT_TOLERANCE
         {
             self.above_limit += stretch.elapsed;
@@ -233,7 +233,7 @@ mod tests {
     fn limit(watts: u64, seconds: u64) -> Limit {
         Limit {
             power: Microwatts(watts * 1_000_000),
-            window: Duration::from_secs(seconds),
+            window: Some(Duration::from_secs(seconds)),
         }
     }
 

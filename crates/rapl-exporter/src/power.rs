@@ -18,7 +18,7 @@ use crate::hwmon::Hwmon;
 use crate::limits::{Limit, Policy};
 use crate::meter::{Meter, Meters};
 use crate::powercap::Powercap;
-use crate::source::{Kind, Offer, Reason, Sample};
+use crate::source::{Absence, Kind, Offer, Reason, Sample};
 
 const ENERGY: Metric<2> = Metric::counter(
     "rapl_energy_joules_total",
@@ -49,7 +49,7 @@ const WRAPS: Metric<1> = Metric::counter(
 const EXCEEDED: Metric<1> = Metric::counter(
     "rapl_limit_exceeded_seconds_total",
     Unit::Seconds,
-    "Time in which power, averaged over the long-term limit's own window, was more than 1 % above that limit.",
+    "Time in which power, averaged over the long-term limit's own window, was more than 1 % above that limit; only while the limit is in force.",
     ["zone"],
 );
 
@@ -187,10 +187,7 @@ impl Job {
         let powercap = sample(&self.sources, Kind::Powercap, || self.powercap.sample());
         let hwmon = sample(&self.sources, Kind::Hwmon, || self.hwmon.sample());
         let zones = self.powercap.zones().unwrap_or_default();
-        let limits: BTreeMap<&str, Limit> = zones
-            .iter()
-            .filter_map(|zone| Some((&*zone.name, self.policy.long_term(&zones, &zone.name)?)))
-            .collect();
+        let limits = self.policy.long_term(&zones);
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.samples += 1;
         state.at = since_boot();
@@ -204,10 +201,10 @@ fn sample(enabled: &[Kind], source: Kind, read: impl FnOnce() -> Sample) -> Samp
     if enabled.contains(&source) {
         read()
     } else {
-        Sample::unavailable(
+        Sample::unavailable((
             Reason::Disabled,
             format!("--power.sources leaves {} out", source.word()),
-        )
+        ))
     }
 }
 
@@ -232,7 +229,7 @@ impl Tracked {
 }
 
 /// Logs that a source came or went, and what can be done about it.
-fn report(source: Kind, problem: Option<&(Reason, String)>) {
+fn report(source: Kind, problem: Option<&Absence>) {
     let source = source.word();
     match problem {
         None => tracing::info!(source, "the source delivers package power"),

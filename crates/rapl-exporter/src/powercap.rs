@@ -6,22 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use exporter::fs::{self, ReadError};
 
 use crate::energy::Raw;
+use crate::found::Found;
 use crate::limits::{Constraint, read_name};
 use crate::meter::{Reading, Role};
 use crate::power::since_boot;
-use crate::source::{Reason, Sample};
+use crate::source::{Absence, Reason, Sample};
 
 /// One zone as it was found; only its counter and limits change.
 #[derive(Debug)]
 pub(crate) struct Zone {
-    /// The zone's folder.
-    pub(crate) dir: PathBuf,
     /// Unique and readable: `package-0`, `package-0-core`, `psys`.
     pub(crate) name: Arc<str>,
     /// The name of the zone that contains this one, or nothing.
@@ -31,6 +30,9 @@ pub(crate) struct Zone {
     pub(crate) twin_of: Option<Arc<str>>,
     /// The limits that it has.
     pub(crate) constraints: Vec<Constraint>,
+    /// The file that says whether they are in force.
+    pub(crate) enabled: PathBuf,
+    energy: PathBuf,
     role: Role,
     range: Option<u64>,
 }
@@ -42,15 +44,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Powercap {
     root: PathBuf,
-    found: Mutex<Found>,
+    found: Found<Discovery>,
 }
 
-#[derive(Debug, Default)]
-struct Found {
-    ids: Vec<Id>,
-    zones: Arc<[Zone]>,
-    /// When to look for zones again; at once when it is not set.
-    is_current_until: Option<Instant>,
+/// What one look at the folder of the zones found.
+#[derive(Debug)]
+struct Discovery {
+    zones: Result<Arc<[Zone]>, Absence>,
+    /// Something could not be read.
+    is_partial: bool,
 }
 
 /// A folder's name taken apart: `intel-rapl-mmio:0:1` is a twin with the numbers 0 and 1. The order puts parents in
@@ -66,40 +68,17 @@ impl Powercap {
     pub(crate) fn new(sysfs: &Path) -> Self {
         Self {
             root: sysfs.join("class/powercap"),
-            found: Mutex::default(),
+            found: Found::every(LOOK_AGAIN),
         }
     }
 
-    /// The zones that are there now.
-    pub(crate) fn zones(&self) -> Result<Arc<[Zone]>, ReadError> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if found.is_current_until.is_none_or(|until| until <= now) {
-            let mut ids: Vec<Id> = fs::list(&self.root)?
-                .iter()
-                .filter_map(|name| Id::parse(name))
-                .collect();
-            ids.sort_unstable();
-            let fresh = Some(now + LOOK_AGAIN);
-            if found.is_current_until.is_some() && found.ids == ids {
-                found.is_current_until = fresh;
-            } else {
-                let (zones, is_partial) = discover(&self.root, &ids);
-                *found = Found {
-                    ids,
-                    zones: zones.into(),
-                    is_current_until: fresh.filter(|_| !is_partial),
-                };
-            }
+    /// The zones that are there now, at least one.
+    pub(crate) fn zones(&self) -> Result<Arc<[Zone]>, Absence> {
+        let found = self.found.get(|| discover(&self.root));
+        if found.is_partial {
+            self.found.forget();
         }
-        Ok(Arc::clone(&found.zones))
-    }
-
-    fn look_again(&self) {
-        self.found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_current_until = None;
+        found.zones.clone()
     }
 
     /// The highest value of the counter that turns fastest, in microjoules.
@@ -111,19 +90,13 @@ impl Powercap {
     pub(crate) fn sample(&self) -> Sample {
         let zones = match self.zones() {
             Ok(zones) => zones,
-            Err(error) => return Sample::unavailable(Reason::of_folder(&error), error.to_string()),
+            Err(absence) => return Sample::unavailable(absence),
         };
-        if zones.is_empty() {
-            return Sample::unavailable(
-                self.why_empty(),
-                format!("no RAPL zone in {}", self.root.display()),
-            );
-        }
         let mut sample = Sample::default();
         for zone in zones.iter().filter(|zone| zone.twin_of.is_none()) {
-            let energy = fs::read_u64(&zone.dir.join("energy_uj"));
+            let energy = fs::read_u64(&zone.energy);
             if energy.as_ref().is_err_and(ReadError::is_missing) {
-                self.look_again();
+                self.found.forget();
             }
             match energy {
                 Ok(microjoules) => sample.add(zone.reading(microjoules)),
@@ -137,22 +110,17 @@ impl Powercap {
         }
         sample
     }
-
-    /// Container engines put an empty folder over the zones, so that the links to them lead nowhere.
-    fn why_empty(&self) -> Reason {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.ids.is_empty() {
-            Reason::Missing
-        } else {
-            Reason::Masked
-        }
-    }
 }
 
 impl Zone {
     /// It is a whole CPU package, and not a twin.
     pub(crate) fn is_package(&self) -> bool {
         self.role == Role::Package && self.twin_of.is_none()
+    }
+
+    /// The zone itself, or the one whose twin it is.
+    pub(crate) fn original(&self) -> &str {
+        self.twin_of.as_deref().unwrap_or(&self.name)
     }
 
     fn reading(&self, microjoules: u64) -> Reading {
@@ -206,8 +174,35 @@ impl Id {
     }
 }
 
+/// Looks for zones.
+fn discover(root: &Path) -> Discovery {
+    let absent = |reason, detail| Discovery {
+        zones: Err((reason, detail)),
+        is_partial: false,
+    };
+    let mut ids: Vec<Id> = match fs::list(root) {
+        Ok(names) => names.iter().filter_map(|name| Id::parse(name)).collect(),
+        Err(error) => return absent(Reason::of_folder(&error), error.to_string()),
+    };
+    ids.sort_unstable();
+    let (zones, is_partial) = describe(root, &ids);
+    if zones.is_empty() {
+        // Container engines put an empty folder over the zones, so that the links to them lead nowhere.
+        let reason = if ids.is_empty() {
+            Reason::Missing
+        } else {
+            Reason::Masked
+        };
+        return absent(reason, format!("no RAPL zone in {}", root.display()));
+    }
+    Discovery {
+        zones: Ok(zones.into()),
+        is_partial,
+    }
+}
+
 /// Reads what is fixed about these zones, and whether something could not be read.
-fn discover(root: &Path, ids: &[Id]) -> (Vec<Zone>, bool) {
+fn describe(root: &Path, ids: &[Id]) -> (Vec<Zone>, bool) {
     let mut names: BTreeMap<&Id, Arc<str>> = BTreeMap::new();
     let mut zones: Vec<Zone> = Vec::new();
     let mut is_partial = false;
@@ -238,7 +233,7 @@ fn discover(root: &Path, ids: &[Id]) -> (Vec<Zone>, bool) {
         let twin_of = same.filter(|_| id.is_mmio);
         names.insert(id, Arc::clone(twin_of.as_ref().unwrap_or(&name)));
         let range = fs::read_u64(&dir.join("max_energy_range_uj"));
-        let constraints = Constraint::all(&dir);
+        let constraints = Constraint::all(&dir, &name);
         is_partial |= range.is_err() || constraints.is_err();
         zones.push(Zone {
             role: match own_name.as_str() {
@@ -249,7 +244,8 @@ fn discover(root: &Path, ids: &[Id]) -> (Vec<Zone>, bool) {
             twin_of,
             range: range.ok(),
             constraints: constraints.unwrap_or_default(),
-            dir,
+            enabled: dir.join("enabled"),
+            energy: dir.join("energy_uj"),
             name,
             parent,
         });
@@ -382,7 +378,7 @@ mod tests {
             let raw = Raw::Energy { microjoules: 5, range: None };
             prop_assert!(sample.readings.iter().any(|reading| &*reading.zone == "package-0" && reading.raw == raw));
             let zones = powercap.zones().expect("zones");
-            prop_assert!(zones.iter().flat_map(|zone| &zone.constraints).all(|c| c.power().is_none_or(|p| p.0 > 0)));
+            prop_assert!(zones.iter().flat_map(|zone| &zone.constraints).filter_map(Constraint::read).all(|limit| limit.power.0 > 0));
         }
     }
 }

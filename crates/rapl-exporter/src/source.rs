@@ -2,6 +2,8 @@
 //!
 //! Yields `val_package_power_watts`, `rapl_source_info{source}` and `rapl_source_available{source,reason}`.
 
+use std::cell::LazyCell;
+
 use clap::ValueEnum;
 use exporter::fs::ReadError;
 use exporter::{CollectError, Collector, Family, Metric, Unit};
@@ -105,21 +107,24 @@ impl Reason {
     }
 }
 
+/// Why there is nothing to read, and in more words for the log.
+pub(crate) type Absence = (Reason, String);
+
 /// What one source said at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     /// The zones that could be read.
     pub(crate) readings: Vec<Reading>,
     /// Why not all packages could be read.
-    pub(crate) problem: Option<(Reason, String)>,
+    pub(crate) problem: Option<Absence>,
 }
 
 impl Sample {
     /// Nothing, for this reason.
-    pub(crate) fn unavailable(reason: Reason, detail: String) -> Self {
+    pub(crate) fn unavailable(absence: Absence) -> Self {
         Self {
             readings: Vec::new(),
-            problem: Some((reason, detail)),
+            problem: Some(absence),
         }
     }
 
@@ -132,11 +137,6 @@ impl Sample {
     pub(crate) fn fail(&mut self, error: &ReadError) {
         self.problem
             .get_or_insert_with(|| (Reason::of_counter(error), error.to_string()));
-    }
-
-    /// Something was read or should have been.
-    pub(crate) fn found_something(&self) -> bool {
-        !self.readings.is_empty() || self.problem.is_some()
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct Source {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offer {
     pub(crate) kind: Kind,
-    /// The power of all packages together.
+    /// The power of all packages together; that of the model is computed when it is chosen.
     pub(crate) watts: Option<f64>,
     /// Why there is none.
     pub(crate) problem: Option<Reason>,
@@ -177,22 +177,20 @@ impl Source {
         }
     }
 
-    fn simulated(&self) -> Offer {
+    /// Whether the model has what it computes power from.
+    fn simulated(&self, has_input: impl FnOnce() -> bool) -> Offer {
         let kind = Kind::Simulated;
-        if !self.order.contains(&kind) {
-            return Offer {
-                kind,
-                watts: None,
-                problem: Some(Reason::Disabled),
-            };
-        }
-        // Their own collectors report what is wrong with them.
-        let (load, temperature) = (self.load.percent().ok().flatten(), self.temperature.read().ok());
-        let watts = self.model.watts(load, temperature);
+        let problem = if !self.order.contains(&kind) {
+            Some(Reason::Disabled)
+        } else if has_input() {
+            None
+        } else {
+            Some(Reason::NoInput)
+        };
         Offer {
             kind,
-            watts,
-            problem: watts.is_none().then_some(Reason::NoInput),
+            watts: None,
+            problem,
         }
     }
 }
@@ -203,11 +201,19 @@ impl Collector for Source {
     }
 
     fn collect(&self) -> Result<Vec<Family>, CollectError> {
+        // Their own collectors report what is wrong with them.
+        let load = self.load.percent().ok().flatten();
+        let temperature = LazyCell::new(|| self.temperature.read().ok());
         let [powercap, hwmon] = self.power.offers()?;
-        let offers = [powercap, hwmon, self.simulated()];
+        let simulated = self.simulated(|| load.is_some() || temperature.is_some());
+        let offers = [powercap, hwmon, simulated];
         let chosen = choose(&self.order, &offers);
+        let watts = chosen.and_then(|offer| match (offer.kind, offer.problem) {
+            (Kind::Simulated, None) => self.model.watts(load, *temperature),
+            _ => offer.watts,
+        });
         Ok(vec![
-            PACKAGE_POWER.maybe(chosen.and_then(|offer| offer.watts)),
+            PACKAGE_POWER.maybe(watts),
             INFO.family(chosen.map(|offer| ([offer.kind.word()], 1.0))),
             AVAILABLE.family(offers.map(|offer| {
                 let reason = offer.problem.map_or("ok", Reason::word);

@@ -372,7 +372,7 @@ fn a_package_without_a_limit_leaves_no_sum_of_limits() {
 }
 
 #[test]
-fn power_above_the_limit_is_counted_until_the_limit_is_gone() {
+fn power_above_the_limit_is_counted_while_the_limit_is_in_force() {
     let machine = Machine::new("intel-laptop");
     let mmio = "sys/devices/virtual/powercap/intel-rapl-mmio/intel-rapl-mmio:0";
     machine.write(&format!("{mmio}/constraint_0_time_window_us"), "1000");
@@ -387,14 +387,23 @@ fn power_above_the_limit_is_counted_until_the_limit_is_gone() {
     });
     machine.write(&format!("{mmio}/constraint_0_power_limit_uw"), "0");
     machine.write(&format!("{POWERCAP}/enabled"), "0");
-    let page = eventually("no limit", || {
+    let page = eventually("no limit in force", || {
         Some(running.metrics()).filter(|page| above(page).is_none())
     });
-    assert_eq!(value(&page, "val_pl1_limit_watts"), None);
-    let limit = r#"rapl_power_limit_watts{zone="package-0",constraint="long_term"}"#;
-    assert_eq!(value(&page, limit), Some(28.0), "set, though not in force");
+    assert_eq!(
+        value(&page, "val_pl1_limit_watts"),
+        Some(28.0),
+        "set all the same"
+    );
+    assert_eq!(value(&page, r#"rapl_zone_enabled{zone="package-0"}"#), Some(0.0));
     let locked = machine.once(&["--powercap.limits-locked"]);
+    assert_eq!(above(&locked), Some(0.0), "locked by the firmware");
     assert_eq!(value(&locked, "val_pl1_limit_watts"), Some(28.0));
+
+    machine.write(&format!("{POWERCAP}/enabled"), "yes");
+    assert_eq!(above(&machine.once(&[])), None, "not known to be in force");
+    std::fs::remove_file(machine.path(&format!("{POWERCAP}/enabled"))).expect("remove");
+    assert_eq!(above(&machine.once(&[])), Some(0.0), "cannot be disabled");
 }
 
 #[test]
