@@ -501,3 +501,8 @@ fn the_readme_lists_what_the_pages_show() {
         .collect();
     assert_eq!(listed, shown);
 }
+
+#[test]
+fn half_open_connections_do_not_disturb_a_scrape() {
+    testing::withstands_half_open_connections(&Machine::new("intel-laptop").start());
+}
