@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+pub use rustix::process::Signal;
+
 /// Far above what any step takes; it only keeps a broken test from waiting for ever.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -227,12 +229,12 @@ impl Running {
         }
     }
 
-    /// Sends a signal by its name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.pid().to_string()])
-            .status();
-        assert!(sent.expect("run kill").success());
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a pid"), signal).expect("send the signal");
     }
 
     /// Waits for the program's end and returns its exit status.

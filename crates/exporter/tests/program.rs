@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use exporter::testing::{Running, once, value, withstands_half_open_connections};
+use exporter::testing::{Running, Signal, once, value, withstands_half_open_connections};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -218,7 +218,7 @@ fn sigterm_ends_it_with_0_even_while_a_collector_hangs() {
     eventually("the scrape is being served", || {
         running.get("/healthz").status == 200
     });
-    running.signal("TERM");
+    running.signal(Signal::TERM);
     let mut answer = Vec::new();
     scrape
         .read_to_end(&mut answer)
@@ -244,10 +244,10 @@ fn sighup_reloads_and_a_bad_file_keeps_the_last_good_one() {
     };
     assert!(reloaded(1.0, 1.0));
     std::fs::write(&config, "rubbish").expect("write");
-    running.signal("HUP");
+    running.signal(Signal::HUP);
     eventually("the bad file is reported, the value stays", || reloaded(0.0, 1.0));
     std::fs::write(&config, "2").expect("write");
-    running.signal("HUP");
+    running.signal(Signal::HUP);
     eventually("the good file is used", || reloaded(1.0, 2.0));
 }
 

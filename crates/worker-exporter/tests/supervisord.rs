@@ -484,7 +484,7 @@ fn the_configuration_is_read_again() {
     let path = supervisord.folder().join("workers.toml");
     let good = fs::read_to_string(&path).expect("configuration");
     fs::write(&path, good.replace("match", "mtach")).expect("write");
-    running.signal("HUP");
+    running.signal(testing::Signal::HUP);
     let failed =
         |page: &str| testing::value(page, "worker_exporter_config_last_reload_successful") == Some(0.0);
     let page = page_with(&running, "the refusal", failed);
@@ -495,7 +495,7 @@ fn the_configuration_is_read_again() {
     );
 
     fs::write(&path, good.replace("steady", "*")).expect("write");
-    running.signal("HUP");
+    running.signal(testing::Signal::HUP);
     let page = page_with(&running, "the other worker", |page| {
         value(page, "status", "loop").is_some()
     });
