@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Render,
     /// Check mission.toml, its secrets, the ports and the addresses, starting nothing.
     Check,
-    /// Start the stack, or bring a running one to what mission.toml says, and wait until it is healthy.
+    /// Start the stack, or bring a running one to what mission.toml says, and wait until it is healthy and scraped.
     Up(Up),
     /// Show services, targets and firing alerts.
     Status(Status),
@@ -49,13 +49,19 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Alerts,
     },
+    /// Keep a made-up laptop's sysfs and procfs moving in a folder; `[stack] demo = true` runs it.
+    #[command(hide = true)]
+    DemoMachine {
+        /// Folder of the machine.
+        folder: PathBuf,
+    },
     /// Make sure that the programs of others are there, and show which ones are used.
     Tools(Tools),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// How long to wait for the services to be healthy, in seconds.
+    /// How long to wait for the services to be healthy, and as long again for Prometheus to scrape them, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }

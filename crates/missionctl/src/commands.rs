@@ -1,6 +1,7 @@
 //! What each command does, and the exit code it ends with.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,12 +10,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::cli::{Alerts, Cli, Command, Up};
 use crate::inventory::Inventory;
-use crate::native::{self, Outcome, Stopped};
+use crate::native::{self, Stopped};
 use crate::progress::Progress;
 use crate::project::{NoProject, Project};
 use crate::service::Service;
 use crate::tools::{self, Programs};
-use crate::{alerts, init, logs, preflight, status, table, text};
+use crate::{alerts, demo, init, logs, outcome, preflight, status, table, text};
 
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +46,12 @@ pub(crate) fn main(cli: &Cli) -> Exit {
     match run(cli) {
         Ok(exit) => exit,
         // Whoever read the output has seen enough.
-        Err(error) if is_broken_pipe(&error) => Exit::Healthy,
+        Err(error) if is(&error, &[ErrorKind::BrokenPipe]) => Exit::Healthy,
         Err(error) => {
             eprintln!("missionctl: {error:#}");
+            if is(&error, &[ErrorKind::StorageFull, ErrorKind::QuotaExceeded]) {
+                eprintln!("the disk is full: free some space and run it again; what runs goes on as it was");
+            }
             if error.is::<NoProject>() {
                 Exit::Refused
             } else {
@@ -57,11 +61,12 @@ pub(crate) fn main(cli: &Cli) -> Exit {
     }
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether an operation of one of these kinds is behind it.
+fn is(error: &anyhow::Error, kinds: &[ErrorKind]) -> bool {
     let mut causes = error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+    causes.any(|cause| kinds.contains(&cause.kind()))
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
@@ -77,6 +82,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Alerts {
             command: Alerts::Test(arguments),
         } => alerts::test(&project()?, arguments),
+        Command::DemoMachine { folder } => match demo::run(folder)? {},
         Command::Tools(arguments) => list_tools(arguments.path),
     }
 }
@@ -163,39 +169,8 @@ fn up(project: &Project, arguments: &Up) -> anyhow::Result<Exit> {
     let programs = tools::ensure(wants_grafana(&inventory), &progress)?;
     let outcome = native::up(project, &inventory, &programs, arguments.timeout, &progress)?;
     drop(progress);
-    report(project, &inventory, &programs, &outcome)
-}
-
-fn wants_grafana(inventory: &Inventory) -> bool {
-    inventory
-        .services()
-        .iter()
-        .any(|(service, _)| *service == Service::Grafana)
-}
-
-fn report(
-    project: &Project,
-    inventory: &Inventory,
-    programs: &Programs,
-    outcome: &Outcome,
-) -> anyhow::Result<Exit> {
-    print!(
-        "{}",
-        table::columns(&status::service_rows(project, inventory, outcome)?)
-    );
-    print!("{}", table::columns(&addresses(inventory, outcome)));
-    say_missing(programs);
-    if inventory.slack.is_none() && inventory.webhook.is_none() {
-        eprintln!("alerts go nowhere yet: configure [notify.slack] or [notify.webhook] in mission.toml");
-    }
-    if outcome.touched.is_empty() {
-        eprintln!("nothing had to be changed");
-    }
-    for (unit, failure) in outcome.units.iter().zip(&outcome.failures) {
-        if let Some(failure) = failure {
-            eprintln!("\n{}", native::explain(project, inventory, unit, failure));
-        }
-    }
+    outcome::tell(project, &inventory, &outcome)?;
+    say_missing(&programs);
     Ok(if outcome.is_healthy() {
         Exit::Healthy
     } else {
@@ -203,23 +178,11 @@ fn report(
     })
 }
 
-/// What a person opens in a browser.
-fn addresses(inventory: &Inventory, outcome: &Outcome) -> Vec<Vec<String>> {
-    let pages = [
-        (Service::Grafana, "dashboards"),
-        (Service::Prometheus, "metrics and rules"),
-        (Service::Alertmanager, "alerts and silences"),
-    ];
-    let mut rows = vec![vec![String::new()]];
-    for (service, what) in pages {
-        if let Some(unit) = outcome.units.iter().find(|unit| unit.service == service) {
-            rows.push(vec![
-                what.to_owned(),
-                format!("http://{}", inventory.dial(unit.port)),
-            ]);
-        }
-    }
-    rows
+fn wants_grafana(inventory: &Inventory) -> bool {
+    inventory
+        .services()
+        .iter()
+        .any(|(service, _)| *service == Service::Grafana)
 }
 
 /// Only programs that the stack can do without are ever missing here.

@@ -74,7 +74,6 @@ impl Found {
         } else {
             &self.machine
         };
-        let rapl = if self.has_power { "\"rapl\", " } else { "" };
         let mut text = format!(
             r#"# What Mission Control watches. After a change: missionctl check, then missionctl up.
 
@@ -89,11 +88,11 @@ retention = {{ time = "15d", size = "10GB" }}
 [[machine]]                 # its name becomes the label "machine" on everything that is measured
 name = "{name}"
 address = "localhost"
-exporters = ["node", {rapl}"worker"]
+exporters = ["node", "rapl", "worker"]
 "#
         );
         if !self.has_power {
-            text.push_str("# \"rapl\" is left out: neither power nor temperature can be read here\n");
+            text.push_str(SIMULATED);
         }
         text.push_str("# limits = { load15 = 12 }  # HighCPULoad fires above it; by default above 1.5 times the cores\n");
         text.push_str(REMOTE);
@@ -121,6 +120,9 @@ exporters = ["node", {rapl}"worker"]
         }
     }
 }
+
+const SIMULATED: &str =
+    "# power and temperature cannot be read here: load is measured, power is simulated (docs/rapl.md)\n";
 
 const REMOTE: &str = r#"
 # [[machine]]               # another machine, on which the exporters run already
@@ -155,21 +157,22 @@ const NOTIFY: &str = r##"
 mod tests {
     use super::*;
 
+    const EXPORTERS: &str = "exporters = [\"node\", \"rapl\", \"worker\"]\n";
+
     #[test]
     fn what_is_found_is_written_and_what_is_not_is_said() {
         let root = tempfile::tempdir().expect("a folder");
         let bare = Found::look(root.path()).inventory();
-        assert!(bare.contains("exporters = [\"node\", \"worker\"]"), "{bare}");
+        assert!(bare.contains(EXPORTERS), "{bare}");
+        assert!(bare.contains(SIMULATED), "{bare}");
         assert!(bare.contains("\n# [workers]\n"), "{bare}");
 
         fs::create_dir_all(root.path().join("sys/class/powercap/intel-rapl:0")).expect("a zone");
         fs::create_dir_all(root.path().join("var/run")).expect("a folder");
         fs::write(root.path().join("var/run/supervisor.sock"), "").expect("a socket");
         let full = Found::look(root.path()).inventory();
-        assert!(
-            full.contains("exporters = [\"node\", \"rapl\", \"worker\"]"),
-            "{full}"
-        );
+        assert!(full.contains(EXPORTERS), "{full}");
+        assert!(!full.contains("simulated"), "{full}");
         assert!(
             full.contains("supervisor = [\"unix:///var/run/supervisor.sock\"]"),
             "{full}"

@@ -15,7 +15,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Adds what stands in the way of starting, and warnings about what does not answer from here.
 pub(crate) fn check(inventory: &Inventory, project: &Project, findings: &mut Findings) {
     for (service, port) in inventory.services() {
-        if let Some(holder) = foreign_holder(inventory, port, &project.run()) {
+        if let Some(port) = port
+            && let Some(holder) = foreign_holder(inventory, port, &project.run())
+        {
             taken(inventory, service, port, &holder, findings);
         }
     }
@@ -78,7 +80,11 @@ fn other_project(holder: &Holder) -> Option<PathBuf> {
 
 /// The next port that nobody holds and no other service of the stack wants.
 fn free_port(inventory: &Inventory, taken: u16) -> u16 {
-    let wanted: Vec<u16> = inventory.services().into_iter().map(|(_, port)| port).collect();
+    let wanted: Vec<u16> = inventory
+        .services()
+        .into_iter()
+        .filter_map(|(_, port)| port)
+        .collect();
     (taken.saturating_add(1)..u16::MAX)
         .find(|port| !wanted.contains(port) && ports::holder(inventory.stack.bind, *port).is_none())
         .unwrap_or(taken)

@@ -19,17 +19,22 @@ pub(crate) enum Service {
     RaplExporter,
     /// Workers under supervisor, systemd and docker.
     WorkerExporter,
+    /// A made-up laptop for rapl-exporter to watch.
+    DemoMachine,
 }
 
-use Service::{Alertmanager, Grafana, NodeExporter, Prometheus, Pushgateway, RaplExporter, WorkerExporter};
+use Service::{
+    Alertmanager, DemoMachine, Grafana, NodeExporter, Prometheus, Pushgateway, RaplExporter, WorkerExporter,
+};
 
 impl Service {
     /// In the order in which they are started and listed.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Prometheus,
         Alertmanager,
         Pushgateway,
         NodeExporter,
+        DemoMachine,
         RaplExporter,
         WorkerExporter,
         Grafana,
@@ -45,6 +50,7 @@ impl Service {
             NodeExporter => "node-exporter",
             RaplExporter => "rapl-exporter",
             WorkerExporter => "worker-exporter",
+            DemoMachine => "demo-machine",
         }
     }
 
@@ -70,40 +76,48 @@ impl Service {
             .find(|service| service.exporter() == Some(word))
     }
 
-    /// The TCP port unless `[stack.ports]` moves it.
-    pub(crate) const fn default_port(self) -> u16 {
+    /// The TCP port unless `[stack.ports]` moves it; none for what serves nobody.
+    pub(crate) const fn default_port(self) -> Option<u16> {
         match self {
-            Prometheus => 9090,
-            Alertmanager => 9093,
-            Pushgateway => 9091,
-            Grafana => 3000,
-            NodeExporter => 9100,
-            RaplExporter => 9401,
-            WorkerExporter => 9403,
+            Prometheus => Some(9090),
+            Alertmanager => Some(9093),
+            Pushgateway => Some(9091),
+            Grafana => Some(3000),
+            NodeExporter => Some(9100),
+            RaplExporter => Some(9401),
+            WorkerExporter => Some(9403),
+            DemoMachine => None,
         }
     }
 
-    /// Answers 200 as soon as the service does its work.
-    pub(crate) const fn health_path(self) -> &'static str {
+    /// Answers 200 as soon as the service does its work; none for what serves nobody and works when it runs.
+    pub(crate) const fn health_path(self) -> Option<&'static str> {
         match self {
-            Prometheus | Alertmanager | Pushgateway => "/-/ready",
-            Grafana => "/api/health",
-            NodeExporter => "/",
-            RaplExporter | WorkerExporter => "/readyz",
+            Prometheus | Alertmanager | Pushgateway => Some("/-/ready"),
+            Grafana => Some("/api/health"),
+            NodeExporter => Some("/"),
+            RaplExporter | WorkerExporter => Some("/readyz"),
+            DemoMachine => None,
         }
+    }
+
+    /// Has a scrape job of its name.
+    pub(crate) const fn is_scraped(self) -> bool {
+        !matches!(self, Grafana | DemoMachine)
     }
 
     /// The executable's canonical name.
     pub(crate) const fn program(self) -> &'static str {
         match self {
             NodeExporter => "node_exporter",
+            DemoMachine => "missionctl",
             other => other.name(),
         }
     }
 
     /// Built in this workspace, so looked for beside missionctl.
     pub(crate) const fn is_own(self) -> bool {
-        matches!(self, RaplExporter | WorkerExporter)
+        matches!(self, RaplExporter | WorkerExporter | DemoMachine)
     }
 
     /// Read its configuration again on SIGHUP, so that a change needs no restart.

@@ -24,6 +24,7 @@ pub(crate) struct Stack {
     pub(crate) bind: Option<Spanned<String>>,
     pub(crate) backend: Option<Spanned<String>>,
     pub(crate) profile: Option<Spanned<String>>,
+    pub(crate) demo: Option<Spanned<bool>>,
     pub(crate) retention: Retention,
     pub(crate) ports: Ports,
     pub(crate) runbook_base: Option<Spanned<String>>,

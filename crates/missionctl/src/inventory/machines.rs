@@ -125,7 +125,7 @@ fn exporter(
         stack.port(service)
     } else {
         service.default_port()
-    };
+    }?;
     let port = match number.map(address::port) {
         None => default,
         Some(Ok(port)) => port,
@@ -168,12 +168,29 @@ fn load15(limits: &file::Limits, findings: &mut Findings) -> Option<f64> {
     None
 }
 
+/// A made-up machine is of use only to the exporter that watches it.
+pub(crate) fn demo(stack: &file::Stack, machines: &[Machine], findings: &mut Findings) {
+    let watches = |machine: &Machine| {
+        let mut exporters = machine.exporters.iter();
+        machine.is_local && exporters.any(|(exporter, _)| *exporter == Service::RaplExporter)
+    };
+    if let Some(demo) = stack.demo.as_ref().filter(|demo| *demo.get_ref())
+        && !machines.iter().any(watches)
+    {
+        findings.refuse(
+            Some(demo.span()),
+            "nothing here would watch the made-up machine".to_owned(),
+            "add a [[machine]] with address = \"localhost\" and \"rapl\" among its exporters",
+        );
+    }
+}
+
 /// Everything that is started on this machine shares its ports.
 fn own_ports(machines: &[Machine], stack: &Stack, findings: &mut Findings) {
     let central = Service::ALL
         .into_iter()
-        .filter(|service| service.exporter().is_none() && stack.profile.starts(*service))
-        .map(|service| (service, stack.port(service), stack.port_span(service)));
+        .filter(|service| service.exporter().is_none() && stack.starts(*service))
+        .filter_map(|service| Some((service, stack.port(service)?, stack.port_span(service))));
     let local = machines
         .iter()
         .filter(|machine| machine.is_local)

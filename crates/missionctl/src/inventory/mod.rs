@@ -127,6 +127,7 @@ impl Inventory {
 
         let stack = stack::check(&file.stack, &mut findings);
         let machines = machines::check(&file.machine, &stack, &mut findings);
+        machines::demo(&file.stack, &machines, &mut findings);
         let targets = targets::check(&file.target, &machines, &stack, &mut findings);
         let inventory = Self {
             workers: targets::workers(&file.workers, &mut findings),
@@ -160,20 +161,19 @@ impl Inventory {
             .map_or_else(address::hostname, |machine| machine.name.clone())
     }
 
-    /// Services to start here, with their ports, in starting order.
-    pub(crate) fn services(&self) -> Vec<(Service, u16)> {
+    /// Services to start here, with the ports of those that have one, in starting order.
+    pub(crate) fn services(&self) -> Vec<(Service, Option<u16>)> {
         let local = self.local();
+        let port_here = |service| {
+            let mut exporters = local?.exporters.iter();
+            exporters.find_map(|(exporter, port)| (*exporter == service).then_some(*port))
+        };
         Service::ALL
             .into_iter()
             .filter_map(|service| match service.exporter() {
-                Some(_) => local?
-                    .exporters
-                    .iter()
-                    .copied()
-                    .find(|(exporter, _)| *exporter == service),
+                Some(_) => port_here(service).map(|port| (service, Some(port))),
                 None => self
                     .stack
-                    .profile
                     .starts(service)
                     .then(|| (service, self.stack.port(service))),
             })

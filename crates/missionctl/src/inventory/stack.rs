@@ -20,16 +20,6 @@ pub(crate) enum Profile {
     Core,
 }
 
-impl Profile {
-    /// Whether a service that does not depend on the machine is started.
-    pub(crate) const fn starts(self, service: Service) -> bool {
-        match service {
-            Service::Grafana | Service::Pushgateway => matches!(self, Self::Core),
-            _ => true,
-        }
-    }
-}
-
 /// `[stack]`, checked.
 #[derive(Debug)]
 pub(crate) struct Stack {
@@ -37,6 +27,8 @@ pub(crate) struct Stack {
     pub(crate) bind: IpAddr,
     /// How much is started.
     pub(crate) profile: Profile,
+    /// rapl-exporter watches a made-up laptop instead of this machine.
+    pub(crate) demo: bool,
     /// How long samples are kept, as Prometheus writes it.
     pub(crate) retention_time: String,
     /// How much disk samples may take, as Prometheus writes it.
@@ -47,11 +39,19 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// The port of a service.
-    pub(crate) fn port(&self, service: Service) -> u16 {
-        self.ports
-            .get(&service)
-            .map_or(service.default_port(), |(port, _)| *port)
+    /// Whether a service that no `[[machine]]` names is started.
+    pub(crate) const fn starts(&self, service: Service) -> bool {
+        match service {
+            Service::Grafana | Service::Pushgateway => matches!(self.profile, Profile::Core),
+            Service::DemoMachine => self.demo,
+            _ => true,
+        }
+    }
+
+    /// The port of a service; none when it has none.
+    pub(crate) fn port(&self, service: Service) -> Option<u16> {
+        let moved = self.ports.get(&service).map(|(port, _)| *port);
+        moved.or(service.default_port())
     }
 
     /// Where the inventory sets the port of a service.
@@ -66,6 +66,7 @@ pub(crate) fn check(stack: &file::Stack, findings: &mut Findings) -> Stack {
     Stack {
         bind: bind(stack.bind.as_ref(), findings),
         profile: profile(stack.profile.as_ref(), findings),
+        demo: stack.demo.as_ref().is_some_and(|demo| *demo.get_ref()),
         retention_time: retention_time(stack.retention.time.as_ref(), findings),
         retention_size: retention_size(stack.retention.size.as_ref(), findings),
         runbook_base: runbook_base(stack.runbook_base.as_ref(), findings),

@@ -79,11 +79,11 @@ fn own_service(port: u16, machines: &[Machine], stack: &Stack) -> Option<Service
         .find(|(_, taken)| *taken == port)
         .map(|(service, _)| *service);
     exporter.or_else(|| {
-        let central = |service: &Service| service.exporter().is_none() && stack.profile.starts(*service);
+        let central = |service: &Service| service.exporter().is_none() && stack.starts(*service);
         Service::ALL
             .into_iter()
             .filter(central)
-            .find(|service| stack.port(*service) == port)
+            .find(|service| stack.port(*service) == Some(port))
     })
 }
 

@@ -2,65 +2,21 @@
 //! can tell which ones a new configuration changes.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+use super::grafana;
+use super::unit::Unit;
+use crate::demo;
 use crate::inventory::Inventory;
 use crate::process::MARKER;
 use crate::project::Project;
 use crate::render::{Tree, hex};
 use crate::service::Service;
-use crate::tools::{Programs, find_on_path, is_executable};
-
-/// A service with everything that is needed to start it.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    /// Which one.
-    pub(crate) service: Service,
-    /// Its TCP port.
-    pub(crate) port: u16,
-    /// Its executable.
-    pub(crate) program: PathBuf,
-}
-
-/// The services of the inventory whose programs are there. A program of our own that is not there is an error.
-pub(crate) fn units(inventory: &Inventory, programs: &Programs) -> anyhow::Result<Vec<Unit>> {
-    let mut units = Vec::new();
-    for (service, port) in inventory.services() {
-        let program = if service.is_own() {
-            own_program(service.program())?
-        } else {
-            match programs.get(service.program()) {
-                Some(program) => program.path.clone(),
-                None => continue,
-            }
-        };
-        units.push(Unit {
-            service,
-            port,
-            program,
-        });
-    }
-    Ok(units)
-}
-
-/// Exporters are built and installed together with missionctl.
-fn own_program(name: &str) -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("find the running missionctl")?;
-    let beside = this
-        .parent()
-        .map(|folder| folder.join(name))
-        .filter(|path| is_executable(path));
-    beside.or_else(|| find_on_path(name)).with_context(|| {
-        format!(
-            "{name} is neither beside {} nor on the PATH; build it: cargo build --release",
-            this.display()
-        )
-    })
-}
 
 /// The file's text.
 pub(crate) fn render(
@@ -133,14 +89,16 @@ fn quote(word: &str) -> String {
 }
 
 fn command(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
-    let listen = listen(inventory, unit.port);
     let data = project.data(unit.service.name());
     let data = data.display();
     let run = project.run();
     let run = run.display();
-    let url = format!("http://{}/", inventory.dial(unit.port));
+    let url = unit.url().unwrap_or_default();
     let mut words = vec![unit.program.display().to_string()];
     match unit.service {
+        // --rules.alert.resend-delay stays at its minute: without Prometheus an alert lives four times as long, which
+        // is enough for a restart, after which the alert waits for its `for` again. At 15 s every restart would send
+        // "resolved" and then the same alert anew.
         Service::Prometheus => {
             words.push(format!("--config.file={run}/prometheus/prometheus.yml"));
             words.push(format!("--storage.tsdb.path={data}"));
@@ -151,14 +109,14 @@ fn command(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String>
             if let Some(size) = &inventory.stack.retention_size {
                 words.push(format!("--storage.tsdb.retention.size={size}"));
             }
-            words.push(format!("--web.external-url={url}"));
+            words.push(format!("--web.external-url={url}/"));
         }
         Service::Alertmanager => {
             words.push(format!("--config.file={run}/alertmanager/alertmanager.yml"));
             words.push(format!("--storage.path={data}"));
             // One instance gossips with nobody, and so opens no second port.
             words.push("--cluster.listen-address=".to_owned());
-            words.push(format!("--web.external-url={url}"));
+            words.push(format!("--web.external-url={url}/"));
         }
         Service::Pushgateway => {
             words.push(format!("--persistence.file={data}/metrics"));
@@ -167,32 +125,30 @@ fn command(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String>
         Service::WorkerExporter => words.push(format!("--config.file={run}/worker-exporter.toml")),
         Service::Grafana => {
             words.push("server".to_owned());
-            words.push(format!("--homepath={}", grafana_home(&unit.program).display()));
-            return words;
+            words.push(format!("--homepath={}", grafana::home(&unit.program).display()));
+        }
+        Service::DemoMachine => {
+            words.push("demo-machine".to_owned());
+            words.push(data.to_string());
         }
         Service::NodeExporter => {
             // Debian turns on what needs rights that are not there, and reads a folder that is not there.
             words.push("--no-collector.systemd".to_owned());
             words.push(format!("--collector.textfile.directory={data}"));
         }
+        Service::RaplExporter if inventory.stack.demo => {
+            let machine = project.data(Service::DemoMachine.name());
+            words.push(format!("--path.sysfs={}", demo::sysfs(&machine).display()));
+            words.push(format!("--path.procfs={}", demo::procfs(&machine).display()));
+        }
         Service::RaplExporter => {}
     }
-    words.push(format!("--web.listen-address={listen}"));
+    // Grafana is told by its environment.
+    if let Some(address) = unit.address.as_ref().filter(|_| unit.service != Service::Grafana) {
+        let listen = SocketAddr::new(inventory.stack.bind, address.port);
+        words.push(format!("--web.listen-address={listen}"));
+    }
     words
-}
-
-fn listen(inventory: &Inventory, port: u16) -> String {
-    std::net::SocketAddr::new(inventory.stack.bind, port).to_string()
-}
-
-/// Grafana's archive has its pages two folders above the program; its packages put them elsewhere.
-fn grafana_home(program: &Path) -> PathBuf {
-    let real = program.canonicalize().unwrap_or_else(|_| program.to_path_buf());
-    let archive = real
-        .parent()
-        .and_then(Path::parent)
-        .filter(|home| home.join("conf/defaults.ini").is_file());
-    archive.map_or_else(|| PathBuf::from("/usr/share/grafana"), Path::to_path_buf)
 }
 
 fn environment(project: &Project, inventory: &Inventory, unit: &Unit, tree: &Tree) -> anyhow::Result<String> {
@@ -201,37 +157,12 @@ fn environment(project: &Project, inventory: &Inventory, unit: &Unit, tree: &Tre
         ("MISSION_FINGERPRINT".to_owned(), fingerprint(unit, tree)?),
     ];
     if unit.service == Service::Grafana {
-        variables.extend(grafana_variables(project, inventory, unit));
+        variables.extend(grafana::variables(project, inventory));
     }
     let entries = variables
         .iter()
         .map(|(name, value)| format!("{name}=\"{}\"", escape(value)));
     Ok(entries.collect::<Vec<_>>().join(","))
-}
-
-fn grafana_variables(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<(String, String)> {
-    let data = project.data("grafana");
-    let run = project.run().join("grafana");
-    let url = |service| format!("http://{}", inventory.dial(inventory.stack.port(service)));
-    [
-        ("GF_SERVER_HTTP_ADDR", inventory.stack.bind.to_string()),
-        ("GF_SERVER_HTTP_PORT", unit.port.to_string()),
-        ("GF_PATHS_DATA", data.display().to_string()),
-        ("GF_PATHS_LOGS", data.join("log").display().to_string()),
-        ("GF_PATHS_PLUGINS", data.join("plugins").display().to_string()),
-        (
-            "GF_PATHS_PROVISIONING",
-            run.join("provisioning").display().to_string(),
-        ),
-        ("GF_ANALYTICS_REPORTING_ENABLED", "false".to_owned()),
-        ("GF_ANALYTICS_CHECK_FOR_UPDATES", "false".to_owned()),
-        ("GF_PLUGINS_PREINSTALL_AUTO_UPDATE", "false".to_owned()),
-        ("PROMETHEUS_URL", url(Service::Prometheus)),
-        ("ALERTMANAGER_URL", url(Service::Alertmanager)),
-        ("DASHBOARDS_PATH", run.join("dashboards").display().to_string()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .to_vec()
 }
 
 /// Changes when the executable does, or a file that the service reads only when it starts.

@@ -1,6 +1,6 @@
 //! From the last lines of a log to what most likely has to be done.
 
-use super::configuration::Unit;
+use super::unit::Unit;
 use crate::inventory::Inventory;
 use crate::ports;
 
@@ -13,14 +13,16 @@ pub(crate) fn likely_cause(
 ) -> Option<String> {
     let text = format!("{reason}\n{}", log.join("\n")).to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["address already in use"]) {
-        let holder = ports::holder(inventory.stack.bind, unit.port).map_or_else(
+    if has(&["address already in use"])
+        && let Some(address) = &unit.address
+    {
+        let holder = ports::holder(inventory.stack.bind, address.port).map_or_else(
             || "a process that has ended meanwhile".to_owned(),
             |holder| holder.to_string(),
         );
         return Some(format!(
             "port {} is taken by {holder}; stop it or move {} in [stack.ports]",
-            unit.port, unit.service
+            address.port, unit.service
         ));
     }
     if has(&["no space left on device"]) {

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::bail;
 
 use super::Supervisord;
-use super::configuration::Unit;
 use super::state::State;
+use super::unit::Unit;
 use crate::http::Http;
-use crate::inventory::Inventory;
 use crate::project::Project;
 use crate::render::Tree;
 use crate::service::Service;
@@ -23,7 +22,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// the next.
 pub(crate) fn reload(
     project: &Project,
-    inventory: &Inventory,
     supervisord: &Supervisord,
     tree: &Tree,
     unit: &Unit,
@@ -36,7 +34,7 @@ pub(crate) fn reload(
         return Ok(false);
     }
     if !is_new {
-        hang_up(project, inventory, supervisord, unit)?;
+        hang_up(project, supervisord, unit)?;
     }
     state.loaded.insert(name.to_owned(), digest);
     state.write(project)?;
@@ -54,14 +52,9 @@ fn is_loaded_by(service: Service, path: &Path) -> bool {
 }
 
 /// Both programs publish when they last loaded a configuration; a reload is done when that time changes.
-fn hang_up(
-    project: &Project,
-    inventory: &Inventory,
-    supervisord: &Supervisord,
-    unit: &Unit,
-) -> anyhow::Result<()> {
+fn hang_up(project: &Project, supervisord: &Supervisord, unit: &Unit) -> anyhow::Result<()> {
     let http = Http::new(Duration::from_secs(2));
-    let url = format!("http://{}/metrics", inventory.dial(unit.port));
+    let url = format!("{}/metrics", unit.url().unwrap_or_default());
     let name = unit.service.name();
     let read = |suffix: &str| -> anyhow::Result<Option<f64>> {
         let (_, page) = http.get(&url)?;

@@ -18,8 +18,8 @@ pub(crate) struct State {
     pub(crate) machine: String,
     /// Where alerts find their runbooks.
     pub(crate) runbook_base: String,
-    /// `host:port` of each service, by its name.
-    pub(crate) addresses: BTreeMap<String, String>,
+    /// `host:port` of each service that has one, by its name.
+    pub(crate) addresses: BTreeMap<String, Option<String>>,
     /// Digest of the configuration that a service has loaded, by its name. Written when that has worked, so that an
     /// interrupted `up` is completed by the next one.
     pub(crate) loaded: BTreeMap<String, String>,
@@ -41,16 +41,15 @@ impl State {
     }
 
     /// The services in the order in which they are listed, with their addresses.
-    pub(crate) fn services(&self) -> impl Iterator<Item = (Service, &str)> {
+    pub(crate) fn services(&self) -> impl Iterator<Item = (Service, Option<&str>)> {
         Service::ALL
             .into_iter()
-            .filter_map(|service| Some((service, self.addresses.get(service.name())?.as_str())))
+            .filter_map(|service| Some((service, self.addresses.get(service.name())?.as_deref())))
     }
 
     /// Base URL of a service.
     pub(crate) fn url(&self, service: Service) -> Option<String> {
-        self.addresses
-            .get(service.name())
-            .map(|address| format!("http://{address}"))
+        let address = self.addresses.get(service.name())?.as_ref()?;
+        Some(format!("http://{address}"))
     }
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::Context;
 use supervisor::ProcessState;
 
-use super::configuration::{self, Unit};
+use super::configuration;
 use super::down::remove_leftovers;
 use super::reload::reload;
+use super::scrapes::{Scrapes, until_scraped};
 use super::state::State;
+use super::unit::{self, Unit};
 use super::wait::{Failure, until_healthy};
-use super::{Socket, Supervisord, diagnosis};
+use super::{Socket, Supervisord, diagnosis, grafana};
+use crate::demo;
 use crate::inventory::Inventory;
 use crate::logs;
 use crate::process;
@@ -29,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) units: Vec<Unit>,
     /// Why a service is not healthy, in the order of the units.
     pub(crate) failures: Vec<Option<Failure>>,
+    /// Whether their numbers arrive.
+    pub(crate) scrapes: Scrapes,
     /// Services that were started, restarted, reloaded or removed.
     pub(crate) touched: Vec<String>,
 }
@@ -36,7 +41,7 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// Whether everything works.
     pub(crate) fn is_healthy(&self) -> bool {
-        self.failures.iter().all(Option::is_none)
+        self.failures.iter().all(Option::is_none) && self.scrapes.failures.is_empty()
     }
 }
 
@@ -48,7 +53,7 @@ pub(crate) fn rendered(
 ) -> anyhow::Result<(Tree, Vec<Unit>)> {
     let socket = Socket::of(project);
     let mut tree = render::configuration(project, inventory, socket.path())?;
-    let units = configuration::units(inventory, programs)?;
+    let units = unit::units(inventory, programs)?;
     let text = configuration::render(project, inventory, &units, &tree, socket.path())?;
     tree.add("supervisord.conf", text);
     validate::staged(project, &tree, programs)?;
@@ -66,8 +71,7 @@ pub(crate) fn up(
     progress.step("rendering the configuration");
     let (tree, units) = rendered(project, inventory, programs)?;
     for unit in &units {
-        let data = project.data(unit.service.name());
-        std::fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
+        prepare(project, unit.service)?;
     }
     tree.apply(&project.run())?;
     record(project, inventory, &units)?;
@@ -79,28 +83,46 @@ pub(crate) fn up(
         }
         None => start(project, programs, &units, progress)?,
     };
+    let started = touched.clone();
     for unit in units.iter().filter(|unit| unit.service.reloads()) {
-        let is_new = touched.iter().any(|name| name == unit.service.name());
-        if reload(project, inventory, &supervisord, &tree, unit, is_new)? {
+        let is_new = started.iter().any(|name| name == unit.service.name());
+        if reload(project, &supervisord, &tree, unit, is_new)? {
             touched.push(unit.service.name().to_owned());
         }
     }
-    let failures = until_healthy(&supervisord, inventory, &units, limit, progress)?;
+    let failures = until_healthy(&supervisord, &units, limit, progress)?;
+    let healthy: Vec<&Unit> = units
+        .iter()
+        .zip(&failures)
+        .filter_map(|(unit, failure)| failure.is_none().then_some(unit))
+        .collect();
+    let scrapes = until_scraped(&healthy, &started, &inventory.local_name(), limit, progress);
     Ok(Outcome {
         units,
         failures,
+        scrapes,
         touched,
     })
+}
+
+/// What a service finds when it starts.
+fn prepare(project: &Project, service: Service) -> anyhow::Result<()> {
+    let data = project.data(service.name());
+    std::fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
+    match service {
+        Service::Grafana => grafana::make_password(project),
+        // rapl-exporter looks for its sources when it starts.
+        Service::DemoMachine => demo::prepare(&data),
+        _ => Ok(()),
+    }
 }
 
 /// From here on the other commands find the services where they are going to be.
 fn record(project: &Project, inventory: &Inventory, units: &[Unit]) -> anyhow::Result<()> {
     let old = State::read(project);
     let address = |unit: &Unit| {
-        (
-            unit.service.name().to_owned(),
-            inventory.dial(unit.port).to_string(),
-        )
+        let address = unit.address.as_ref().map(ToString::to_string);
+        (unit.service.name().to_owned(), address)
     };
     let state = State {
         machine: inventory.local_name(),

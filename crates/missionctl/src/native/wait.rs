@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use supervisor::{ProcessInfo, ProcessState};
 
 use super::Supervisord;
-use super::configuration::Unit;
+use super::unit::Unit;
 use crate::http::Http;
-use crate::inventory::Inventory;
 use crate::progress::Progress;
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +23,6 @@ pub(crate) struct Failure {
 /// For each unit, in order: nothing, or why it is not healthy.
 pub(crate) fn until_healthy(
     supervisord: &Supervisord,
-    inventory: &Inventory,
     units: &[Unit],
     limit: Duration,
     progress: &Progress,
@@ -33,18 +31,10 @@ pub(crate) fn until_healthy(
     let deadline = Instant::now() + limit;
     let mut watched: Vec<Watched> = units
         .iter()
-        .map(|unit| {
-            let health_url = format!(
-                "http://{}{}",
-                inventory.dial(unit.port),
-                unit.service.health_path()
-            );
-            Watched {
-                unit,
-                health_url,
-                backing_off_since: None,
-                verdict: Verdict::Open,
-            }
+        .map(|unit| Watched {
+            unit,
+            backing_off_since: None,
+            verdict: Verdict::Open,
         })
         .collect();
     progress.step(&format!("waiting for {} services to be healthy", units.len()));
@@ -72,7 +62,6 @@ pub(crate) fn until_healthy(
 
 struct Watched<'a> {
     unit: &'a Unit,
-    health_url: String,
     backing_off_since: Option<Instant>,
     verdict: Verdict,
 }
@@ -100,12 +89,7 @@ impl Watched<'_> {
             return Verdict::Failed("supervisord does not know it".to_owned());
         };
         match process.state {
-            ProcessState::Running | ProcessState::Starting => match http.get(&self.health_url) {
-                Ok((200, _)) => Verdict::Healthy,
-                Ok((status, _)) if is_late => Verdict::Failed(format!("its health page answers {status}")),
-                Err(error) if is_late => Verdict::Failed(format!("it runs, but does not answer: {error:#}")),
-                _ => Verdict::Open,
-            },
+            ProcessState::Running | ProcessState::Starting => self.ask(process, http, is_late),
             ProcessState::Backoff => {
                 let since = *self.backing_off_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE || is_late {
@@ -118,6 +102,23 @@ impl Watched<'_> {
                 Verdict::Failed(format!("supervisord gave it up: {}", process.spawn_error))
             }
             state if is_late => Verdict::Failed(format!("it is {state}")),
+            _ => Verdict::Open,
+        }
+    }
+
+    /// What has no health page is healthy when supervisord has seen it run for a while.
+    fn ask(&self, process: &ProcessInfo, http: &Http, is_late: bool) -> Verdict {
+        let Some(url) = self.unit.health_url() else {
+            return match process.state {
+                ProcessState::Running => Verdict::Healthy,
+                _ if is_late => Verdict::Failed("it has not run for two seconds yet".to_owned()),
+                _ => Verdict::Open,
+            };
+        };
+        match http.get(&url) {
+            Ok((200, _)) => Verdict::Healthy,
+            Ok((status, _)) if is_late => Verdict::Failed(format!("its health page answers {status}")),
+            Err(error) if is_late => Verdict::Failed(format!("it runs, but does not answer: {error:#}")),
             _ => Verdict::Open,
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn configuration(project: &Project, inventory: &Inventory, socket: &P
         "worker-exporter.toml",
         worker::render(project, inventory, socket)?,
     );
-    if inventory.stack.profile.starts(Service::Grafana) {
+    if inventory.stack.starts(Service::Grafana) {
         tree.copy(&project.stack().join("grafana"), "grafana", |_| true)?;
     }
     Ok(tree)

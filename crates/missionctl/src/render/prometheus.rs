@@ -87,15 +87,11 @@ fn limits(inventory: &Inventory) -> String {
 }
 
 /// Every job of the stack has its file, an empty one where nothing runs; plus one for each job of the user's own.
-/// Grafana is not scraped.
 fn targets(inventory: &Inventory) -> Vec<(String, Vec<serde_json::Value>)> {
     let group = |address: &HostPort, labels: serde_json::Value| json!({"targets": [address.to_string()], "labels": labels});
     let running = inventory.services();
     let mut files: Vec<(String, Vec<serde_json::Value>)> = Vec::new();
-    for service in Service::ALL
-        .into_iter()
-        .filter(|service| *service != Service::Grafana)
-    {
+    for service in Service::ALL.into_iter().filter(|service| service.is_scraped()) {
         let groups = if service.exporter().is_some() {
             exporter_addresses(inventory, service)
                 .iter()
@@ -103,8 +99,13 @@ fn targets(inventory: &Inventory) -> Vec<(String, Vec<serde_json::Value>)> {
                 .collect()
         } else {
             let here = running.iter().filter(|(running, _)| *running == service);
-            here.map(|(_, port)| group(&inventory.dial(*port), json!({"machine": inventory.local_name()})))
-                .collect()
+            here.filter_map(|(_, port)| {
+                Some(group(
+                    &inventory.dial((*port)?),
+                    json!({"machine": inventory.local_name()}),
+                ))
+            })
+            .collect()
         };
         files.push((service.name().to_owned(), groups));
     }

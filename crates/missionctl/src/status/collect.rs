@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use supervisor::{ProcessInfo, ProcessState};
 
 use crate::http::Http;
 use crate::native::{Socket, State, Supervisord};
 use crate::process;
 use crate::project::Project;
+use crate::prometheus::{self, ActiveTarget};
 use crate::service::Service;
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -41,8 +42,8 @@ pub(crate) struct ServiceStatus {
     pub(crate) healthy: bool,
     /// Why it is not healthy.
     pub(crate) error: Option<String>,
-    /// `host:port`
-    pub(crate) address: String,
+    /// `host:port`; absent when it serves nobody.
+    pub(crate) address: Option<String>,
     /// Process id.
     pub(crate) pid: Option<u32>,
     /// Seconds since it started.
@@ -131,7 +132,7 @@ pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Vec<S
     let processes = supervisord.processes()?;
     let log = std::fs::read_to_string(project.log("supervisord")).unwrap_or_default();
     let http = Http::new(LIMIT);
-    let one = |(service, address): (Service, &str)| {
+    let one = |(service, address): (Service, Option<&str>)| {
         let process = processes.iter().find(|process| process.name == service.name());
         service_status(service, address, process, &http, exits(&log, service.name()))
     };
@@ -140,7 +141,7 @@ pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Vec<S
 
 fn service_status(
     service: Service,
-    address: &str,
+    address: Option<&str>,
     process: Option<&ProcessInfo>,
     http: &Http,
     restarts: usize,
@@ -149,11 +150,8 @@ fn service_status(
     let runs = process
         .is_some_and(|process| matches!(process.state, ProcessState::Running | ProcessState::Starting));
     let error = if runs {
-        match http.get(&format!("http://{address}{}", service.health_path())) {
-            Ok((200, _)) => None,
-            Ok((status, _)) => Some(format!("its health page answers {status}")),
-            Err(error) => Some(format!("{error:#}")),
-        }
+        let page = address.zip(service.health_path());
+        page.and_then(|(address, path)| sick(http, &format!("http://{address}{path}")))
     } else {
         let spawn_error = process
             .map(|process| process.spawn_error.clone())
@@ -167,11 +165,20 @@ fn service_status(
         state,
         healthy: error.is_none(),
         error,
-        address: address.to_owned(),
+        address: address.map(str::to_owned),
         pid,
         uptime_seconds: usage.as_ref().map(|usage| usage.uptime.as_secs()),
         memory_bytes: usage.map(|usage| usage.memory_bytes),
         restarts,
+    }
+}
+
+/// What is wrong with a health page.
+fn sick(http: &Http, url: &str) -> Option<String> {
+    match http.get(url) {
+        Ok((200, _)) => None,
+        Ok((status, _)) => Some(format!("its health page answers {status}")),
+        Err(error) => Some(format!("{error:#}")),
     }
 }
 
@@ -181,76 +188,28 @@ fn exits(log: &str, name: &str) -> usize {
     log[last_start..].matches(&format!(" exited: {name} (")).count()
 }
 
-#[derive(Deserialize)]
-struct Answer<T> {
-    data: T,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ActiveTargets {
-    active_targets: Vec<ActiveTarget>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ActiveTarget {
-    labels: TargetLabels,
-    health: String,
-    last_error: String,
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-struct TargetLabels {
-    job: String,
-    instance: String,
-    machine: String,
-}
-
 fn targets(prometheus: &str) -> Option<Targets> {
-    let url = format!("{prometheus}/api/v1/targets?state=active");
-    let answer: Answer<ActiveTargets> = Http::new(LIMIT).get_json(&url).ok()?;
-    let all = answer.data.active_targets;
+    let all = prometheus::targets(&Http::new(LIMIT), prometheus).ok()?;
+    let (total, up) = (all.len(), all.iter().filter(|target| target.is_up()).count());
     let down = all
-        .iter()
-        .filter(|target| target.health == "down")
+        .into_iter()
+        .filter(ActiveTarget::is_down)
         .map(|target| Target {
-            job: target.labels.job.clone(),
-            instance: target.labels.instance.clone(),
-            machine: target.labels.machine.clone(),
-            error: target.last_error.clone(),
+            job: target.labels.job,
+            instance: target.labels.instance,
+            machine: target.labels.machine,
+            error: target.last_error,
         });
-    let up = all.iter().filter(|target| target.health == "up").count();
     Some(Targets {
         up,
-        total: all.len(),
+        total,
         down: down.collect(),
     })
 }
 
-#[derive(Deserialize)]
-struct ActiveAlerts {
-    alerts: Vec<ActiveAlert>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ActiveAlert {
-    labels: std::collections::BTreeMap<String, String>,
-    annotations: std::collections::BTreeMap<String, String>,
-    state: String,
-    active_at: String,
-}
-
 fn alerts(prometheus: &str) -> Option<Vec<Alert>> {
-    let answer: Answer<ActiveAlerts> = Http::new(LIMIT)
-        .get_json(&format!("{prometheus}/api/v1/alerts"))
-        .ok()?;
-    let firing = answer
-        .data
-        .alerts
+    let firing = prometheus::alerts(&Http::new(LIMIT), prometheus)
+        .ok()?
         .into_iter()
         .filter(|alert| alert.state == "firing")
         .map(|mut alert| Alert {

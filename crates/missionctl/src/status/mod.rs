@@ -4,7 +4,6 @@ mod collect;
 mod report;
 
 use crate::commands::Exit;
-use crate::inventory::Inventory;
 use crate::native::{Outcome, State};
 use crate::project::Project;
 use crate::tools;
@@ -25,11 +24,7 @@ pub(crate) fn show(project: &Project, as_json: bool) -> anyhow::Result<Exit> {
 }
 
 /// What `up` shows of each service at its end: state, pid, address, version.
-pub(crate) fn service_rows(
-    project: &Project,
-    inventory: &Inventory,
-    outcome: &Outcome,
-) -> anyhow::Result<Vec<Vec<String>>> {
+pub(crate) fn service_rows(project: &Project, outcome: &Outcome) -> anyhow::Result<Vec<Vec<String>>> {
     let status = collect::services(project, &State::read(project))?;
     let mut rows = vec![
         ["SERVICE", "STATE", "PID", "ADDRESS", "VERSION"]
@@ -49,7 +44,7 @@ pub(crate) fn service_rows(
             service
                 .and_then(|service| service.pid)
                 .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            format!("http://{}", inventory.dial(unit.port)),
+            unit.url().unwrap_or_else(|| "-".to_owned()),
             tools::version(&unit.program).unwrap_or_else(|| "-".to_owned()),
         ]);
     }

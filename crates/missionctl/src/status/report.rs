@@ -43,7 +43,10 @@ fn services(services: &[ServiceStatus]) -> String {
                 .map_or_else(unknown, |seconds| text::duration(Duration::from_secs(seconds))),
             service.memory_bytes.map_or_else(unknown, text::bytes),
             service.restarts.to_string(),
-            format!("http://{}", service.address),
+            service
+                .address
+                .as_ref()
+                .map_or_else(unknown, |address| format!("http://{address}")),
         ]);
     }
     let errors = services.iter().filter_map(|service| {

@@ -89,6 +89,12 @@ fn values_of_the_wrong_type_or_kind() {
         "write a string here",
     );
     assert_refused(
+        &format!("[stack]\ndemo = true\n\n{MACHINE}exporters = [\"rapl\"]\n"),
+        2,
+        "nothing here would watch the made-up machine",
+        "address = \"localhost\"",
+    );
+    assert_refused(
         "[stack.ports]\nprometheus = \"9090\"\n",
         2,
         "invalid type: string",

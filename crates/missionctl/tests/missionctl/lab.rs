@@ -116,12 +116,27 @@ impl Lab {
 
     /// The same, with a working directory.
     pub(crate) fn run_in(&self, folder: &Path, words: &[&str]) -> Ran {
+        Ran::of(self.command(folder, words).output().expect("run missionctl"))
+    }
+
+    /// The same, with programs of the test's own in front of those on the PATH.
+    pub(crate) fn run_with(&self, programs: &Path, words: &[&str]) -> Ran {
+        let project = self.folder.path().to_str().expect("UTF-8");
+        let mut command = self.command(Path::new("/"), &[&["--project", project], words].concat());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(programs.to_path_buf()).chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(folders).expect("a PATH"));
+        Ran::of(command.output().expect("run missionctl"))
+    }
+
+    fn command(&self, folder: &Path, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_missionctl"));
-        command.args(words).current_dir(folder);
         command
+            .args(words)
+            .current_dir(folder)
             .env("MISSION_OFFLINE", "1")
             .env("MISSION_CACHE", self.path("cache"));
-        Ran::of(command.output().expect("run missionctl"))
+        command
     }
 
     /// `up`, which must end well.
@@ -239,13 +254,16 @@ fn demand_programs() {
         let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
         assert!(found, "{program} is not on the PATH: run `make test`");
     }
-    let folder = Path::new(env!("CARGO_BIN_EXE_missionctl"))
-        .parent()
-        .expect("a folder");
     for program in OWN_PROGRAMS {
-        let path = folder.join(program);
-        assert!(path.is_file(), "{} is not built: run `make test`", path.display());
+        beside(program);
     }
+}
+
+/// A program of the workspace, which is built beside missionctl.
+pub(crate) fn beside(program: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_missionctl")).with_file_name(program);
+    assert!(path.is_file(), "{} is not built: run `make test`", path.display());
+    path
 }
 
 /// Free a moment ago; bound all at once so that no two are the same.

@@ -25,6 +25,10 @@ fn up_starts_everything_and_every_target_is_up_with_its_machine() {
         );
     }
 
+    let status = lab.status();
+    assert_eq!(status["targets"]["up"], SERVICES.len(), "{status:#}");
+    assert_eq!(status["healthy"], true, "{status:#}");
+
     let up = eventually("every target is up", || {
         let up = lab.query("up == 1");
         (up.len() == SERVICES.len()).then_some(up)
@@ -66,9 +70,6 @@ fn up_starts_everything_and_every_target_is_up_with_its_machine() {
     let runbook = format!("file://{}docs/runbooks/Watchdog.md", lab.path("").display());
     assert_eq!(watchdog["annotations"]["runbook_url"], runbook);
 
-    let status = lab.status();
-    assert_eq!(status["healthy"], true, "{status:#}");
-    assert_eq!(status["targets"]["up"], SERVICES.len());
     let logs = lab.run(&["logs", "prometheus"]);
     assert!(
         logs.stdout.contains("Server is ready to receive web requests"),
@@ -194,5 +195,100 @@ fn a_service_that_does_not_come_is_explained_and_the_others_run() {
 
     // Once the cause is gone, so is the fault.
     std::fs::remove_dir_all(lab.path(".mission/data/alertmanager/nflog")).expect("remove");
+    lab.up();
+}
+
+#[test]
+fn a_target_that_prometheus_cannot_scrape_is_named_with_its_reason() {
+    let lab = Lab::new();
+    let good = lab.read("prometheus/prometheus.yml");
+    let (before, job) = good.split_once("job_name: rapl-exporter").expect("the job");
+    let bad = format!(
+        "{before}job_name: rapl-exporter{}",
+        job.replacen("sample_limit: 5000", "sample_limit: 3", 1)
+    );
+    assert_ne!(bad, good);
+    lab.write("prometheus/prometheus.yml", &bad);
+    let ran = lab.run(&["up", "--timeout", "10"]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    let address = format!("127.0.0.1:{}", lab.ports["rapl-exporter"]);
+    let said = format!("prometheus has not scraped rapl-exporter at {address}: sample limit exceeded");
+    assert!(ran.stderr.lines().any(|line| line == said), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("has not scraped").count(), 1, "{}", ran.stderr);
+
+    lab.write("prometheus/prometheus.yml", &good);
+    lab.up();
+    assert_eq!(lab.status()["targets"]["up"], SERVICES.len());
+}
+
+#[test]
+fn targets_under_a_new_name_are_waited_for() {
+    let lab = Lab::new();
+    lab.up();
+    lab.edit("mission.toml", |text| text.replace("\"bench\"", "\"desk\""));
+    lab.up();
+    let targets = lab
+        .get("prometheus", "/api/v1/targets")
+        .expect("Prometheus answers");
+    let targets = targets["data"]["activeTargets"]
+        .as_array()
+        .expect("targets")
+        .clone();
+    assert_eq!(targets.len(), SERVICES.len());
+    for target in &targets {
+        assert_eq!(
+            (&target["labels"]["machine"], &target["health"]),
+            (&"desk".into(), &"up".into()),
+            "{target:#}"
+        );
+    }
+}
+
+#[test]
+fn a_target_down_that_the_stack_does_not_start_is_told_and_no_failure() {
+    let lab = Lab::new();
+    // Free a moment ago, and not one of the stack's.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let nobody = listener.local_addr().expect("an address").port();
+    drop(listener);
+    lab.edit("mission.toml", |text| {
+        format!("{text}\n[[target]]\njob = \"app\"\naddress = \"127.0.0.1:{nobody}\"\nrequired = false\n")
+    });
+    lab.up();
+    eventually("Prometheus has tried", || lab.query("up{job=\"app\"} == 0").pop());
+    let ran = lab.up();
+    let told = format!("app on bench (127.0.0.1:{nobody}) is down: ");
+    assert!(
+        ran.stderr.lines().any(|line| line.starts_with(&told)),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_port_that_somebody_else_holds_is_named_with_its_holder_and_its_key() {
+    let lab = Lab::new();
+    let port = lab.ports["prometheus"];
+    let held = std::net::TcpListener::bind(("127.0.0.1", port)).expect("bind");
+    let ran = lab.run(&["up"]);
+    assert_eq!(ran.code, 2, "{}\n{}", ran.stdout, ran.stderr);
+    let error = ran
+        .stderr
+        .lines()
+        .find(|line| line.contains(": error: "))
+        .expect("an error");
+    let said = format!("port {port} of prometheus is taken by ");
+    assert!(
+        error.contains(&said) && error.ends_with(&format!(", pid {}", std::process::id())),
+        "{error}"
+    );
+    assert!(
+        ran.stderr.contains("[stack.ports] prometheus = "),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("nothing was touched"), "{}", ran.stderr);
+    assert!(!lab.path(".mission/run/supervisord.conf").exists());
+    drop(held);
     lab.up();
 }

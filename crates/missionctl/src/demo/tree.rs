@@ -1,0 +1,105 @@
+//! The laptop's files, laid out as the kernel's: `sys/class/powercap`, `sys/class/hwmon`, `proc/stat`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::machine::{Machine, RANGE, Zone};
+use super::{procfs, sysfs};
+
+/// The package's long-term limit in microwatts.
+pub(crate) const PL1: u64 = 28_000_000;
+const PL2: u64 = 64_000_000;
+/// Linux shows CPU time in hundredths of a second.
+const MILLIS_PER_TICK: u64 = 10;
+const TEMPERATURE: &str = "class/hwmon/hwmon0/temp1_input";
+
+/// Whether everything has been written once.
+pub(crate) fn is_complete(folder: &Path) -> bool {
+    stat(folder).exists()
+}
+
+/// The zone's counter in microjoules, when there is one.
+pub(crate) fn energy(folder: &Path, zone: Zone) -> Option<u64> {
+    let text = fs::read_to_string(zone_folder(folder, zone).join("energy_uj")).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Writes what stays as it is: names, ranges, limits.
+pub(crate) fn write_fixed(folder: &Path) -> anyhow::Result<()> {
+    for zone in Zone::ALL {
+        let zone_folder = zone_folder(folder, zone);
+        for (name, value) in fixed(zone) {
+            replace(&zone_folder.join(name), value)?;
+        }
+        replace(&zone_folder.join("max_energy_range_uj"), &RANGE.to_string())?;
+    }
+    let package = zone_folder(folder, Zone::Package);
+    replace(&package.join("constraint_0_power_limit_uw"), &PL1.to_string())?;
+    replace(&package.join("constraint_1_power_limit_uw"), &PL2.to_string())?;
+    let chip = sysfs(folder).join("class/hwmon/hwmon0");
+    let fixed = [
+        ("name", "coretemp"),
+        ("temp1_label", "Package id 0"),
+        ("temp1_crit", "100000"),
+    ];
+    for (name, value) in fixed {
+        replace(&chip.join(name), value)?;
+    }
+    Ok(())
+}
+
+/// Writes what moves. `proc/stat` comes last: when it is there, everything is.
+pub(crate) fn write_moving(folder: &Path, machine: &Machine) -> anyhow::Result<()> {
+    for (zone, energy) in Zone::ALL.into_iter().zip(machine.energy) {
+        replace(&zone_folder(folder, zone).join("energy_uj"), &energy.to_string())?;
+    }
+    replace(&sysfs(folder).join(TEMPERATURE), &machine.temperature.to_string())?;
+    let (busy, idle) = (machine.busy / MILLIS_PER_TICK, machine.idle / MILLIS_PER_TICK);
+    // user nice system idle iowait irq softirq steal guest guest_nice
+    replace(&stat(folder), &format!("cpu  {busy} 0 0 {idle} 0 0 0 0 0 0"))
+}
+
+fn stat(folder: &Path) -> PathBuf {
+    procfs(folder).join("stat")
+}
+
+fn zone_folder(folder: &Path, zone: Zone) -> PathBuf {
+    sysfs(folder).join("class/powercap").join(match zone {
+        Zone::Package => "intel-rapl:0",
+        Zone::Core => "intel-rapl:0:0",
+        Zone::Uncore => "intel-rapl:0:1",
+        Zone::Psys => "intel-rapl:1",
+    })
+}
+
+const fn fixed(zone: Zone) -> &'static [(&'static str, &'static str)] {
+    match zone {
+        // The windows are those that Intel's processors choose themselves: about 28 s and 2.4 ms.
+        Zone::Package => &[
+            ("name", "package-0"),
+            ("enabled", "1"),
+            ("constraint_0_name", "long_term"),
+            ("constraint_0_time_window_us", "27983872"),
+            ("constraint_1_name", "short_term"),
+            ("constraint_1_time_window_us", "2440"),
+        ],
+        Zone::Core => &[("name", "core"), ("enabled", "0")],
+        Zone::Uncore => &[("name", "uncore"), ("enabled", "0")],
+        Zone::Psys => &[("name", "psys"), ("enabled", "0")],
+    }
+}
+
+/// A reader sees the old file or the new one. What a crash of the machine leaves does not matter, so nothing waits for
+/// the disk.
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let beside = folder.join(".new");
+        fs::create_dir_all(folder)?;
+        fs::write(&beside, format!("{text}\n"))?;
+        fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
