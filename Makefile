@@ -1,6 +1,7 @@
 # Mission Control. `make help` lists the targets.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-MISSIONCTL := $(TARGET)/release/missionctl
+# `make down PROJECT=examples/demo` is about another inventory than the one here.
+MISSIONCTL := $(TARGET)/release/missionctl $(if $(PROJECT),--project $(PROJECT))
 # The programs that the tests need, unpacked into a cache where the machine lacks them.
 WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$PATH"
 
@@ -28,8 +29,8 @@ status: ## say how everything is
 logs: ## follow all logs
 	@$(MISSIONCTL) logs -f
 
-demo: build ## start everything on a made-up laptop instead of this machine
-	@$(MISSIONCTL) --project examples/demo up
+demo: ## start everything on a made-up laptop, on ports of its own
+	@$(MAKE) --no-print-directory up PROJECT=examples/demo
 
 test: prepare ## prove that everything works, with the real programs
 	cargo build --locked --workspace --bins
