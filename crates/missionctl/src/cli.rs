@@ -10,7 +10,7 @@ const EXIT_CODES: &str = "Results go to standard output, progress and complaints
 Exit codes:
   0  done; everything is healthy
   1  something is not: a service, a channel, a program that is missing
-  2  the command line or mission.toml is wrong; nothing was touched
+  2  the command line or mission.toml is wrong, or the project is another user's; nothing was touched
   3  the stack does not run
 
 Environment:

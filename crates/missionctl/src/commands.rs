@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::cli::{Alerts, Cli, Command, Up};
+use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::native::{self, Stopped};
 use crate::progress::Progress;
@@ -16,30 +17,6 @@ use crate::project::{NoProject, Project};
 use crate::service::Service;
 use crate::tools::{self, Programs};
 use crate::{alerts, demo, init, logs, outcome, preflight, status, table, text};
-
-/// The documented exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Done, and all is well.
-    Healthy,
-    /// Something is not well.
-    Unhealthy,
-    /// The inventory is wrong; nothing was touched.
-    Refused,
-    /// There is no running stack.
-    NotRunning,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Healthy => 0,
-            Exit::Unhealthy => 1,
-            Exit::Refused => 2,
-            Exit::NotRunning => 3,
-        })
-    }
-}
 
 /// Runs a command, and says what went wrong.
 pub(crate) fn main(cli: &Cli) -> Exit {
@@ -74,7 +51,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Init => init::write(&project()?).map(|()| Exit::Healthy),
         Command::Render => render(&project()?),
-        Command::Check => check(&project()?),
+        Command::Check => Ok(check(&project()?)),
         Command::Up(arguments) => up(&project()?, arguments),
         Command::Status(arguments) => status::show(&project()?, arguments.json),
         Command::Logs(arguments) => logs::show(&project()?, arguments.service.as_deref(), arguments.follow),
@@ -104,9 +81,26 @@ fn lock(project: &Project) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Files and services of two users in one project would lock each other out.
+fn is_of_another_user(project: &Project) -> bool {
+    let (mine, mission) = (rustix::process::geteuid().as_raw(), project.mission());
+    let Ok(metadata) = mission.metadata() else {
+        return false;
+    };
+    if metadata.uid() == mine {
+        return false;
+    }
+    eprintln!(
+        "{} belongs to the user with id {}, and this is {mine}; run it as that user, or take it down and chown it",
+        mission.display(),
+        metadata.uid()
+    );
+    true
+}
+
 /// The inventory when it is valid; all findings have been said then.
-fn valid_inventory(project: &Project) -> anyhow::Result<Option<Inventory>> {
-    let (inventory, mut findings) = Inventory::load(project)?;
+fn valid_inventory(project: &Project) -> Option<Inventory> {
+    let (inventory, mut findings) = Inventory::load(project);
     if let Some(inventory) = &inventory {
         preflight::check(inventory, project, &mut findings);
     }
@@ -115,14 +109,14 @@ fn valid_inventory(project: &Project) -> anyhow::Result<Option<Inventory>> {
     }
     if findings.refused() {
         eprintln!("mission.toml was refused; nothing was touched");
-        return Ok(None);
+        return None;
     }
-    Ok(inventory)
+    inventory
 }
 
-fn check(project: &Project) -> anyhow::Result<Exit> {
-    let Some(inventory) = valid_inventory(project)? else {
-        return Ok(Exit::Refused);
+fn check(project: &Project) -> Exit {
+    let Some(inventory) = valid_inventory(project) else {
+        return Exit::Refused;
     };
     println!(
         "{} is good: {}, {} to start here, {}",
@@ -131,12 +125,15 @@ fn check(project: &Project) -> anyhow::Result<Exit> {
         text::count(inventory.services().len(), "service"),
         text::count(inventory.targets.len(), "further target"),
     );
-    Ok(Exit::Healthy)
+    Exit::Healthy
 }
 
 fn render(project: &Project) -> anyhow::Result<Exit> {
+    if is_of_another_user(project) {
+        return Ok(Exit::Refused);
+    }
     let _lock = lock(project)?;
-    let Some(inventory) = valid_inventory(project)? else {
+    let Some(inventory) = valid_inventory(project) else {
         return Ok(Exit::Refused);
     };
     let programs = tools::locate()?;
@@ -158,11 +155,14 @@ fn render(project: &Project) -> anyhow::Result<Exit> {
 }
 
 fn up(project: &Project, arguments: &Up) -> anyhow::Result<Exit> {
+    if is_of_another_user(project) {
+        return Ok(Exit::Refused);
+    }
     let _lock = lock(project)?;
     if !project.inventory().exists() {
         init::write(project)?;
     }
-    let Some(inventory) = valid_inventory(project)? else {
+    let Some(inventory) = valid_inventory(project) else {
         return Ok(Exit::Refused);
     };
     let progress = Progress::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::commands::Exit;
+use crate::exit::Exit;
 use crate::inventory::did_you_mean;
 use crate::project::Project;
 

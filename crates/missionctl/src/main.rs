@@ -4,6 +4,7 @@ mod alerts;
 mod cli;
 mod commands;
 mod demo;
+mod exit;
 mod http;
 mod init;
 mod inventory;

@@ -9,6 +9,7 @@ use crate::ports::{self, Holder};
 use crate::process;
 use crate::project::Project;
 use crate::service::Service;
+use crate::text;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -53,7 +54,7 @@ fn taken(inventory: &Inventory, service: Service, port: u16, holder: &Holder, fi
     let hint = match other_project(holder) {
         Some(other) => format!(
             "stop it with missionctl --project {} down, or move {service}",
-            other.display()
+            text::shell_word(&other)
         ),
         None => format!("stop that process, or move {service}"),
     };

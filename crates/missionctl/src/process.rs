@@ -5,8 +5,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -21,6 +23,34 @@ pub(crate) struct Usage {
     pub(crate) memory_bytes: u64,
     /// Time since it started, from `/proc/<pid>/stat` and `/proc/uptime`.
     pub(crate) uptime: Duration,
+}
+
+/// Runs a program of others to its end, and kills it when that takes too long. Returns what it wrote to both outputs.
+pub(crate) fn run(command: &mut Command, limit: Duration) -> io::Result<(ExitStatus, String)> {
+    // A file takes any amount of text without anybody reading, and does not wait for what a killed program started.
+    let mut file = tempfile::tempfile()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file.try_clone()?)
+        .spawn()?;
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            let reason = format!("it did not end within {} s and was killed", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Pids of all processes that were started for the project whose run folder this is.
@@ -122,5 +152,23 @@ fn signal_ours(run: &Path, signal: Signal) {
             // It may end by itself in between; `gone_within` tells.
             let _ = pidfd_send_signal(&handle, signal);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_killed_and_one_that_writes_much_is_not() {
+        let error = run(Command::new("sleep").arg("600"), Duration::from_millis(50)).expect_err("it hangs");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+
+        let mut talkative = Command::new("sh");
+        talkative.args(["-c", "seq 100000; echo oh >&2; exit 3"]);
+        let (status, text) = run(&mut talkative, Duration::from_mins(1)).expect("it ends");
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(text.lines().count(), 100_001);
+        assert_eq!(text.lines().last(), Some("oh"));
     }
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// What every folder with the stack's own configuration holds.
 const STACK: &str = "prometheus/prometheus.yml";
 
+/// Everything that missionctl writes, in the folder of the inventory.
+const MISSION: &str = ".mission";
+
 /// A folder that holds `mission.toml`.
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
@@ -55,7 +58,9 @@ impl Project {
                 "{shown}: the folder's name holds {bad:?}, which supervisord's configuration cannot express; rename it"
             )));
         }
-        match root.ancestors().find(|folder| folder.join(STACK).is_file()) {
+        let stack = root.ancestors().find(|folder| folder.join(STACK).is_file());
+        // What runs can be looked at and stopped without it.
+        match stack.or_else(|| root.join(MISSION).is_dir().then_some(&*root)) {
             Some(stack) => Ok(Self {
                 stack: stack.to_path_buf(),
                 root,
@@ -83,7 +88,7 @@ impl Project {
 
     /// Everything that missionctl writes.
     pub(crate) fn mission(&self) -> PathBuf {
-        self.root.join(".mission")
+        self.root.join(MISSION)
     }
 
     /// Rendered configuration.
@@ -125,6 +130,6 @@ impl Project {
 
 /// The rendered configuration looks like a project too, and is none.
 fn is_project(folder: &Path) -> bool {
-    let is_rendered = folder.components().any(|part| part.as_os_str() == ".mission");
+    let is_rendered = folder.components().any(|part| part.as_os_str() == MISSION);
     !is_rendered && (folder.join("mission.toml").is_file() || folder.join(STACK).is_file())
 }

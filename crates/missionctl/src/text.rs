@@ -1,6 +1,7 @@
 //! Words for people: durations, sizes, reasons.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// The reason alone, without the number of the error.
@@ -16,6 +17,16 @@ pub(crate) fn io_reason(error: &io::Error) -> String {
             text[..end].to_lowercase()
         }
     }
+}
+
+/// A path as one word for the shell, quoted where it has to be.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./+:,@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// `1 machine`, `2 machines`.
@@ -103,6 +114,13 @@ mod tests {
         assert_eq!(at(1_769_688_000), "2026-01-29T12:00:00Z");
         assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
         assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_path_is_one_word_for_the_shell() {
+        assert_eq!(shell_word(Path::new("/srv/büro/a+b_1.0")), "/srv/büro/a+b_1.0");
+        assert_eq!(shell_word(Path::new("/my lab")), "'/my lab'");
+        assert_eq!(shell_word(Path::new("/it's")), r"'/it'\''s'");
     }
 
     #[test]

@@ -3,12 +3,17 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::process;
 use crate::project::Project;
 use crate::render::{Tree, scratch};
 use crate::tools::Programs;
+
+/// Far more than thousands of rules take.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Fails with the tool's own words when a file is not valid. A tool that is not there checks nothing.
 pub(crate) fn staged(project: &Project, tree: &Tree, programs: &Programs) -> anyhow::Result<()> {
@@ -32,15 +37,11 @@ fn check(programs: &Programs, tool: &str, words: &[&str], file: &Path) -> anyhow
     let Some(program) = programs.get(tool) else {
         return Ok(());
     };
-    let output = Command::new(&program.path)
-        .args(words)
-        .arg(file)
-        .output()
+    let (status, text) = process::run(Command::new(&program.path).args(words).arg(file), LIMIT)
         .with_context(|| format!("run {}", program.path.display()))?;
-    if output.status.success() {
+    if status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let staging = file
         .parent()
         .and_then(Path::parent)

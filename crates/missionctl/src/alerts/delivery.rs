@@ -21,7 +21,7 @@ pub(crate) enum Verdict {
     Delivered(Duration),
     /// The other side refused it or could not be reached.
     Failed(String),
-    /// Nothing was sent in time.
+    /// The other side did not answer in time, or was not asked.
     Late(Duration),
 }
 
@@ -33,7 +33,8 @@ impl fmt::Display for Verdict {
             Self::Late(limit) => {
                 write!(
                     f,
-                    "not delivered: Alertmanager sent nothing within {} s; missionctl logs alertmanager",
+                    "not delivered: no answer within {} s; the receiver hangs, or Alertmanager has sent nothing: \
+                     missionctl logs alertmanager",
                     limit.as_secs()
                 )
             }
@@ -43,7 +44,8 @@ impl fmt::Display for Verdict {
 
 /// Where metrics and log stood before the alert was sent.
 pub(crate) struct Start<'a> {
-    http: &'a Http,
+    /// The client that everything about this alert is asked with.
+    pub(super) http: &'a Http,
     metrics_url: String,
     page: String,
     log: PathBuf,
@@ -91,7 +93,7 @@ impl<'a> Start<'a> {
             .lines()
             .rev()
             .find(|line| line.contains(&of_dispatcher) || line.contains(&of_channel))?;
-        error_of(line)
+        error_of(line, channel)
     }
 }
 
@@ -130,8 +132,8 @@ pub(crate) fn follow(
     Ok(verdicts.into_iter().flatten().collect())
 }
 
-/// The value of `err=` in a line of logfmt, without the addresses, which are secret.
-fn error_of(line: &str) -> Option<String> {
+/// What the value of `err=` in a line of logfmt says of the channel, without the addresses, which are secret.
+fn error_of(line: &str, channel: &Channel) -> Option<String> {
     let quoted = line.split_once("err=\"")?.1;
     let mut text = String::new();
     let mut characters = quoted.chars();
@@ -142,7 +144,13 @@ fn error_of(line: &str) -> Option<String> {
             character => text.push(character),
         }
     }
-    let shown = text
+    // One line holds the errors of all channels of a receiver.
+    let prefix = format!("{}/", channel.receiver);
+    let own = text
+        .find(&format!("{prefix}{}[", channel.kind))
+        .map_or(text.as_str(), |at| &text[at..]);
+    let own = own.split(&format!("; {prefix}")).next().unwrap_or(own);
+    let shown = own
         .split(' ')
         .map(|word| if word.contains("://") { "<url>:" } else { word });
     let shown = shown.collect::<Vec<_>>().join(" ");
@@ -157,23 +165,46 @@ fn error_of(line: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn channel(kind: &'static str) -> Channel {
+        Channel {
+            kind,
+            receiver: "critical".to_owned(),
+        }
+    }
+
+    #[test]
+    fn of_a_line_about_several_channels_each_gets_its_own_reason() {
+        let line = r#"level=error err="critical/slack[0]: notify retry canceled due to unrecoverable error after 1 attempts: unexpected status code 404: no_service; critical/webhook[0]: notify retry canceled after 2 attempts: Post \"http://127.0.0.1:1/token\": EOF""#;
+        assert_eq!(
+            error_of(line, &channel("slack")).as_deref(),
+            Some("unexpected status code 404: no_service")
+        );
+        assert_eq!(
+            error_of(line, &channel("webhook")).as_deref(),
+            Some("Post <url>: EOF")
+        );
+    }
+
     #[test]
     fn the_reason_is_taken_from_the_log_without_the_address() {
         let line = r#"ts=2026 caller=dispatch.go:352 level=error component=dispatcher msg="Notify for alerts failed" num_alerts=1 err="critical/webhook[0]: notify retry canceled after 4 attempts: Post \"http://127.0.0.1:1/token\": dial tcp 127.0.0.1:1: connect: connection refused""#;
         assert_eq!(
-            error_of(line).as_deref(),
+            error_of(line, &channel("webhook")).as_deref(),
             Some("Post <url>: dial tcp 127.0.0.1:1: connect: connection refused")
         );
         let line = r##"level=error err="critical/slack[0]: notify retry canceled due to unrecoverable error after 1 attempts: channel \"#alerts\": unexpected status code 404: no_service""##;
         assert_eq!(
-            error_of(line).as_deref(),
+            error_of(line, &channel("slack")).as_deref(),
             Some("channel \"#alerts\": unexpected status code 404: no_service")
         );
     }
 
     #[test]
     fn a_line_that_was_cut_gives_no_reason() {
-        assert_eq!(error_of("level=error err=\"critical/webhook[0]: not"), None);
-        assert_eq!(error_of("level=info msg=ready"), None);
+        assert_eq!(
+            error_of("level=error err=\"critical/webhook[0]: not", &channel("webhook")),
+            None
+        );
+        assert_eq!(error_of("level=info msg=ready", &channel("webhook")), None);
     }
 }

@@ -11,16 +11,14 @@ use serde_json::json;
 use self::delivery::Verdict;
 use self::routing::Channel;
 use crate::cli::AlertsTest;
-use crate::commands::Exit;
+use crate::exit::Exit;
 use crate::http::Http;
 use crate::native::{Socket, State, Supervisord};
 use crate::progress::Progress;
 use crate::project::Project;
+use crate::render::TEST_ALERT;
 use crate::service::Service;
 use crate::text;
-
-/// Name of the synthetic alert; the rendered routes send it without waiting for others to group it with.
-pub(crate) const TEST_ALERT: &str = "MissionControlTest";
 
 const KINDS: [&str; 2] = ["slack", "webhook"];
 const LIMIT: Duration = Duration::from_secs(3);
@@ -40,13 +38,14 @@ pub(crate) fn test(project: &Project, arguments: &AlertsTest) -> anyhow::Result<
         "sending a test alert of severity {} to {url}",
         alert.severity
     ));
-    let followed = follow(project, &http, &url, &alert, arguments.timeout, &progress);
+    let alerts = format!("{url}/api/v2/alerts");
+    let start = delivery::Start::now(project, &http, &url)
+        .and_then(|start| http.post_json(&alerts, &alert.body(None)).map(|()| start))
+        .context("alertmanager does not take the test alert; missionctl status shows how it is")?;
+    let followed = follow(project, &start, &url, &alert, arguments.timeout, &progress);
     // Resolved in any case, also when it could not be followed to its end.
-    http.post_json(
-        &format!("{url}/api/v2/alerts"),
-        &alert.body(Some(SystemTime::now())),
-    )
-    .context("the test alert could not be resolved; it ends by itself in 5 minutes")?;
+    http.post_json(&alerts, &alert.body(Some(SystemTime::now())))
+        .context("the test alert could not be resolved; it ends by itself in 5 minutes")?;
     let followed = followed?;
     drop(progress);
     Ok(report(&alert, &followed))
@@ -59,17 +58,15 @@ struct Followed {
 
 fn follow(
     project: &Project,
-    http: &Http,
+    start: &delivery::Start<'_>,
     url: &str,
     alert: &Alert,
     limit: Duration,
     progress: &Progress,
 ) -> anyhow::Result<Followed> {
-    let start = delivery::Start::now(project, http, url)?;
-    http.post_json(&format!("{url}/api/v2/alerts"), &alert.body(None))?;
-    let receivers = routing::receivers(http, url, &alert.id)?;
+    let receivers = routing::receivers(start.http, url, &alert.id)?;
     let channels = routing::channels(project, &receivers)?;
-    let verdicts = delivery::follow(&start, &channels, limit, progress)?;
+    let verdicts = delivery::follow(start, &channels, limit, progress)?;
     Ok(Followed {
         receivers,
         channels: channels.into_iter().zip(verdicts).collect(),

@@ -38,8 +38,12 @@ pub(crate) fn host(text: &str) -> Result<String, (String, String)> {
     if text.contains("://") || text.contains('/') {
         return wrong("leave out the scheme and the path; only the name or the IP address belongs here");
     }
-    if text.parse::<IpAddr>().is_ok() {
-        return Ok(text.to_owned());
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if bare.unwrap_or(text).parse::<IpAddr>().is_ok() {
+        return Ok(bare.unwrap_or(text).to_owned());
+    }
+    if text.contains('%') {
+        return wrong("Prometheus knows no zones (%eth0); use a name or a global address");
     }
     if text.contains(':') {
         return wrong("leave out the port; exporters take theirs as `\"worker:9403\"`");
@@ -78,10 +82,6 @@ pub(crate) fn host_port(text: &str) -> Result<HostPort, (String, String)> {
     };
     let (name, number) = text.rsplit_once(':').ok_or_else(missing)?;
     let port = port(number)?;
-    let name = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(name);
     Ok(HostPort {
         host: host(name)?,
         port,

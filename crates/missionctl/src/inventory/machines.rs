@@ -219,5 +219,5 @@ fn own_ports(machines: &[Machine], stack: &Stack, findings: &mut Findings) {
 }
 
 fn free_hint(port: u16) -> u16 {
-    port.checked_add(1000).unwrap_or(port - 1000)
+    port.checked_add(1000).unwrap_or_else(|| port - 1000)
 }

@@ -12,18 +12,18 @@ mod syntax;
 mod targets;
 mod windows;
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
-
-use anyhow::Context;
+use std::path::{Path, PathBuf};
 
 pub(crate) use self::address::{HostPort, connect, hostname};
 pub(crate) use self::problem::{Findings, did_you_mean};
-pub(crate) use self::stack::Stack;
+pub(crate) use self::stack::{Stack, milliseconds};
 pub(crate) use self::windows::Window;
 use crate::project::Project;
 use crate::service::Service;
+use crate::text;
 
 /// A valid inventory.
 #[derive(Debug)]
@@ -115,14 +115,14 @@ impl Target {
 }
 
 impl Inventory {
-    /// Reads and checks the inventory of a project. `Err` only when the file cannot be read at all.
-    pub(crate) fn load(project: &Project) -> anyhow::Result<(Option<Self>, Findings)> {
-        let path = project.inventory();
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("read {}; `missionctl init` writes one", path.display()))?;
-        let mut findings = Findings::new(&path, text);
-        let Some(file) = syntax::parse(&mut findings) else {
-            return Ok((None, findings));
+    /// Reads and checks the inventory of a project.
+    pub(crate) fn load(project: &Project) -> (Option<Self>, Findings) {
+        let mut findings = read(&project.inventory());
+        let file = (!findings.refused())
+            .then(|| syntax::parse(&mut findings))
+            .flatten();
+        let Some(file) = file else {
+            return (None, findings);
         };
 
         let stack = stack::check(&file.stack, &mut findings);
@@ -147,7 +147,7 @@ impl Inventory {
             targets,
         };
         let valid = !findings.refused();
-        Ok((valid.then_some(inventory), findings))
+        (valid.then_some(inventory), findings)
     }
 
     /// The machine missionctl runs on, when the inventory names it.
@@ -203,4 +203,23 @@ impl Inventory {
             port,
         }
     }
+}
+
+/// The file's text, or why there is none.
+fn read(path: &Path) -> Findings {
+    let error = match std::fs::read_to_string(path) {
+        Ok(text) => return Findings::new(path, text),
+        Err(error) => error,
+    };
+    let (what, hint) = match error.kind() {
+        ErrorKind::NotFound => ("no such file".to_owned(), "missionctl init writes one"),
+        ErrorKind::InvalidData => ("it is not UTF-8".to_owned(), "save it as UTF-8 in your editor"),
+        _ => (
+            text::io_reason(&error),
+            "it must be a file that the user who runs missionctl may read",
+        ),
+    };
+    let mut findings = Findings::new(path, String::new());
+    findings.refuse(None, what, hint);
+    findings
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::problem::Findings;
+use crate::text::shell_word;
 
 /// A URL that is secret, read from the file the inventory names.
 pub(crate) struct SecretUrl {
@@ -28,8 +29,9 @@ pub(crate) fn url(file: &Spanned<String>, root: &Path, findings: &mut Findings) 
         Err(error) => {
             let what = format!("secret file {shown}: {}", crate::text::io_reason(&error));
             let hint = format!(
-                "put the URL in: (umask 077; mkdir -p {}; cat > {shown})",
-                parent(&path)
+                "put the URL in: (umask 077; mkdir -p {}; cat > {})",
+                shell_word(path.parent().unwrap_or(&path)),
+                shell_word(&path)
             );
             return refuse(findings, what, hint);
         }
@@ -44,7 +46,7 @@ pub(crate) fn url(file: &Spanned<String>, root: &Path, findings: &mut Findings) 
     let mode = metadata.mode() & 0o777;
     if mode & 0o077 != 0 {
         let what = format!("secret file {shown} can be read by others (mode {mode:04o})");
-        return refuse(findings, what, format!("chmod 600 {shown}"));
+        return refuse(findings, what, format!("chmod 600 {}", shell_word(&path)));
     }
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -69,10 +71,6 @@ pub(crate) fn url(file: &Spanned<String>, root: &Path, findings: &mut Findings) 
     }
 }
 
-fn parent(path: &Path) -> String {
-    path.parent().unwrap_or(path).display().to_string()
-}
-
 /// What is wrong with the text, in words that do not repeat it.
 fn check(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
@@ -88,7 +86,8 @@ fn check(text: &str) -> Result<(), &'static str> {
         return Err("holds a URL that is neither http nor https");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host.is_empty() || host.starts_with(':') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("does not hold a URL");
     }
     if text.contains("XXXX") || text.contains(['<', '>']) {

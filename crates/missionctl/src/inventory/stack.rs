@@ -129,6 +129,7 @@ fn profile(profile: Option<&Spanned<String>>, findings: &mut Findings) -> Profil
 pub(crate) fn one_of(at: Range<usize>, word: &str, known: &[&str], findings: &mut Findings) {
     let hint = match did_you_mean(word, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => "this file names none; remove it".to_owned(),
         None => format!("known: {}", known.join(", ")),
     };
     findings.refuse(Some(at), format!("`{word}` is not known here"), hint);
@@ -136,39 +137,65 @@ pub(crate) fn one_of(at: Range<usize>, word: &str, known: &[&str], findings: &mu
 
 fn retention_time(time: Option<&Spanned<String>>, findings: &mut Findings) -> String {
     const DEFAULT: &str = "15d";
-    match time {
-        None => DEFAULT.to_owned(),
-        Some(time) if is_duration(time.get_ref()) => time.get_ref().clone(),
-        Some(time) => {
-            not_a_duration(time, findings);
-            DEFAULT.to_owned()
-        }
-    }
+    time.and_then(|time| duration(time, findings))
+        .unwrap_or_else(|| DEFAULT.to_owned())
 }
 
 /// Refuses what Prometheus would not take as a duration.
-pub(crate) fn not_a_duration(text: &Spanned<String>, findings: &mut Findings) {
+pub(crate) fn duration(text: &Spanned<String>, findings: &mut Findings) -> Option<String> {
+    if is_duration(text.get_ref()) {
+        return Some(text.get_ref().clone());
+    }
     findings.refuse(
         Some(text.span()),
         format!("`{}` is not a duration", text.get_ref()),
-        "write a number and a unit: 30s, 5m, 12h, 15d, 2w, 1y",
+        "write a number and a unit, 290y at most: 30s, 5m, 12h, 15d, 2w, 1y",
     );
+    None
 }
 
 /// Whether Prometheus takes the text as a duration that is not zero.
-pub(crate) fn is_duration(text: &str) -> bool {
+fn is_duration(text: &str) -> bool {
+    // It counts nanoseconds in 64 bits, which is enough for 292 years.
+    const LONGEST: u64 = i64::MAX as u64 / 1_000_000;
+    milliseconds(text).is_some_and(|duration| (1..=LONGEST).contains(&duration))
+}
+
+/// A duration as Prometheus writes it; none for other text, and for what does not fit.
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        "y" => 365 * 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let digits = text.chars().take_while(char::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    number.parse::<u32>().is_ok_and(|number| number > 0)
-        && ["ms", "s", "m", "h", "d", "w", "y"].contains(&unit)
+    Some((number.parse().ok()?, unit))
 }
 
 fn retention_size(size: Option<&Spanned<String>>, findings: &mut Findings) -> Option<String> {
     let size = size?;
     let text = size.get_ref();
-    let digits = text.chars().take_while(char::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    if number.parse::<u64>().is_ok_and(|number| number > 0) && ["MB", "GB", "TB"].contains(&unit) {
+    let bytes = number_and_unit(text).and_then(|(number, unit)| {
+        let factor: u64 = match unit {
+            "MB" => 1 << 20,
+            "GB" => 1 << 30,
+            "TB" => 1 << 40,
+            _ => return None,
+        };
+        number.checked_mul(factor)
+    });
+    if bytes.is_some_and(|bytes| bytes > 0 && i64::try_from(bytes).is_ok()) {
         return Some(text.clone());
     }
     findings.refuse(

@@ -35,31 +35,39 @@ fn explain(message: &str) -> (String, String) {
             format!("add `{missing} = …` to this table"),
         );
     }
-    if let Some((what, expected)) = message.split_once(", expected ") {
-        return (what.to_owned(), format!("write {} here", in_words(expected)));
+    if message.starts_with("invalid type: map, ") && message.ends_with("expected a sequence") {
+        let hint =
+            "there may be several of these tables, so each one's name stands in double brackets: [[…]]";
+        return ("a table where a list belongs".to_owned(), hint.to_owned());
     }
-    if let Some(expected) = message.strip_prefix("expected ") {
-        return (
-            "invalid type".to_owned(),
-            format!("write {} here", in_words(expected)),
-        );
+    if message.starts_with("invalid ")
+        && let Some((what, expected)) = message.split_once(", expected ")
+        && let Some(expected) = in_words(expected)
+    {
+        return (what.to_owned(), format!("write {expected} here"));
     }
+    if let Some(expected) = message.strip_prefix("expected ").and_then(in_words) {
+        return ("invalid type".to_owned(), format!("write {expected} here"));
+    }
+    // What the parser says that it expects is of use to those who know its grammar.
+    let what = message.split(", expected ").next().unwrap_or(message);
     (
-        message.to_owned(),
-        "this is not valid TOML; strings need quotes, lists need brackets".to_owned(),
+        what.to_owned(),
+        "this is not valid TOML; texts and addresses need quotes, lists need brackets".to_owned(),
     )
 }
 
-/// Serde names types as Rust does.
-fn in_words(expected: &str) -> &str {
-    match expected {
+/// Serde names types as Rust does; none for what it does not name.
+fn in_words(expected: &str) -> Option<&str> {
+    Some(match expected {
         "u16" => "a whole number from 1 to 65535",
         "f64" => "a number",
         "a boolean" => "true or false",
         "a sequence" => "a list in brackets",
         expected if expected == "a map" || expected.starts_with("struct ") => "a table in braces",
-        other => other,
-    }
+        expected if expected.starts_with("a string") => expected,
+        _ => return None,
+    })
 }
 
 fn unknown_key_hint(wrong: &str, known: &[&str]) -> String {

@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use super::file::OneOrMany;
 use super::problem::Findings;
-use super::stack::{Stack, is_duration, not_a_duration};
+use super::stack::{Stack, duration};
 use super::{Machine, Target, Workers, address, file};
 use crate::service::Service;
 
@@ -36,7 +36,10 @@ pub(crate) fn check(
             job: target.job.get_ref().clone(),
             address,
             path: path(target.path.as_ref(), findings),
-            interval: interval(target.interval.as_ref(), findings),
+            interval: target
+                .interval
+                .as_ref()
+                .and_then(|interval| duration(interval, findings)),
             labels: labels(target, findings),
             required: target.required,
             span: target.address.span(),
@@ -109,6 +112,11 @@ fn same_job(first: &Target, second: &Target, findings: &mut Findings) {
 fn path(path: Option<&Spanned<String>>, findings: &mut Findings) -> Option<String> {
     let path = path?;
     let text = path.get_ref();
+    if text.contains(['?', '#']) {
+        let hint = "Prometheus would ask for a page of just that name; leave out what follows";
+        findings.refuse(Some(path.span()), format!("`{text}` is more than a path"), hint);
+        return None;
+    }
     if text.starts_with('/') && !text.contains(char::is_whitespace) {
         return Some(text.clone());
     }
@@ -117,15 +125,6 @@ fn path(path: Option<&Spanned<String>>, findings: &mut Findings) -> Option<Strin
         format!("`{text}` is no path"),
         "a path begins with a slash: /metrics",
     );
-    None
-}
-
-fn interval(interval: Option<&Spanned<String>>, findings: &mut Findings) -> Option<String> {
-    let interval = interval?;
-    if is_duration(interval.get_ref()) {
-        return Some(interval.get_ref().clone());
-    }
-    not_a_duration(interval, findings);
     None
 }
 
@@ -140,6 +139,10 @@ fn labels(target: &file::Target, findings: &mut Findings) -> Vec<(String, String
         if !good(name) {
             let hint = "letters, digits and underscores, not beginning with a digit or `__`, not `job`";
             findings.refuse(Some(value.span()), format!("`{name}` is no label name"), hint);
+        }
+        if name == "machine" && value.get_ref().is_empty() {
+            let hint = "leave it out; then it is set from the address";
+            findings.refuse(Some(value.span()), "the label `machine` is empty", hint);
         }
     }
     target

@@ -28,7 +28,14 @@ pub(crate) fn likely_cause(
     if has(&["no space left on device"]) {
         return Some("the disk is full; free space, or lower [stack] retention".to_owned());
     }
-    if has(&["permission denied", "operation not permitted"]) {
+    let is_denied = has(&["permission denied", "operation not permitted"]);
+    if is_denied && unit.address.as_ref().is_some_and(|address| address.port < 1024) {
+        return Some(format!(
+            "ports below 1024 are for root; move {} in [stack.ports]",
+            unit.service
+        ));
+    }
+    if is_denied {
         return Some(format!(
             "the user who runs missionctl may not do this; see the log of {}",
             unit.service

@@ -35,6 +35,14 @@ impl Supervisord {
         let client = Client::new(Endpoint::unix(socket.path())).with_timeout(CALL_LIMIT);
         match runtime.block_on(client.pid()) {
             Ok(_) => Ok(Some(Self { runtime, client })),
+            // It is about to go, with all it runs: as good as gone, and what is left then are its processes.
+            Err(error)
+                if error
+                    .fault()
+                    .is_some_and(|fault| fault.kind() == FaultKind::ShutdownState) =>
+            {
+                Ok(None)
+            }
             // A socket that nobody listens on was left by one that was killed.
             Err(_) if std::os::unix::net::UnixStream::connect(socket.path()).is_err_and(is_stale) => Ok(None),
             Err(error) => bail!("{error}"),

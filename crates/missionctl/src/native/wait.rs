@@ -89,7 +89,11 @@ impl Watched<'_> {
             return Verdict::Failed("supervisord does not know it".to_owned());
         };
         match process.state {
-            ProcessState::Running | ProcessState::Starting => self.ask(process, http, is_late),
+            // What answers before supervisord has seen it run for a while may be another program that has its port.
+            ProcessState::Running => self.ask(http, is_late),
+            ProcessState::Starting if is_late => {
+                Verdict::Failed("it has not run for two seconds yet".to_owned())
+            }
             ProcessState::Backoff => {
                 let since = *self.backing_off_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > PATIENCE || is_late {
@@ -106,14 +110,10 @@ impl Watched<'_> {
         }
     }
 
-    /// What has no health page is healthy when supervisord has seen it run for a while.
-    fn ask(&self, process: &ProcessInfo, http: &Http, is_late: bool) -> Verdict {
+    /// What has no health page is healthy when it runs.
+    fn ask(&self, http: &Http, is_late: bool) -> Verdict {
         let Some(url) = self.unit.health_url() else {
-            return match process.state {
-                ProcessState::Running => Verdict::Healthy,
-                _ if is_late => Verdict::Failed("it has not run for two seconds yet".to_owned()),
-                _ => Verdict::Open,
-            };
+            return Verdict::Healthy;
         };
         match http.get(&url) {
             Ok((200, _)) => Verdict::Healthy,

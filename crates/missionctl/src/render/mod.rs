@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+pub(crate) use self::mutes::TEST_ALERT;
 pub(crate) use self::tree::{Tree, hex, scratch, write_atomically};
 use crate::inventory::Inventory;
 use crate::project::Project;

@@ -7,8 +7,10 @@
 use anyhow::Context;
 use serde_yaml_ng::{Mapping, Value};
 
-use crate::alerts::TEST_ALERT;
 use crate::inventory::Window;
+
+/// Name of the synthetic alert; the routes below send it without waiting for others to group it with.
+pub(crate) const TEST_ALERT: &str = "MissionControlTest";
 
 /// Adds the windows' time intervals, and the routes.
 pub(crate) fn apply(config: &mut Value, windows: &[Window]) -> anyhow::Result<()> {
@@ -109,14 +111,15 @@ fn matchers(window: &Window) -> Vec<String> {
 }
 
 /// Machine names may hold dots and other signs that mean something in a regular expression, inside a quoted string.
+/// A backslash before any other character is an error there.
 fn escape(value: &str) -> String {
     value
         .chars()
         .flat_map(|c| {
-            if c.is_alphanumeric() || c == '_' || c == '-' {
-                vec![c]
-            } else {
+            if c.is_ascii_punctuation() && !"_-".contains(c) {
                 vec!['\\', '\\', c]
+            } else {
+                vec![c]
             }
         })
         .collect()

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::Tree;
-use crate::inventory::{HostPort, Inventory, Target};
+use crate::inventory::{HostPort, Inventory, Target, milliseconds};
 use crate::project::Project;
 use crate::service::Service;
 
@@ -215,17 +215,4 @@ fn shorter<'a>(one: &'a str, other: &'a str) -> &'a str {
     } else {
         other
     }
-}
-
-/// Durations have been checked on reading; what would not fit counts as very long.
-fn milliseconds(duration: &str) -> u64 {
-    let digits = duration.chars().take_while(char::is_ascii_digit).count();
-    let (number, unit) = duration.split_at(digits);
-    let factor: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        _ => 3_600_000,
-    };
-    number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor)
 }

@@ -63,9 +63,12 @@ impl Tree {
                 continue;
             }
             for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
-                let path = entry
-                    .with_context(|| format!("read {}", folder.display()))?
-                    .path();
+                let entry = entry.with_context(|| format!("read {}", folder.display()))?;
+                // Editors leave locks and half-written copies under hidden names.
+                if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    continue;
+                }
+                let path = entry.path();
                 if path.is_dir() {
                     folders.push(path);
                     continue;

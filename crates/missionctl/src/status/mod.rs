@@ -3,7 +3,7 @@
 mod collect;
 mod report;
 
-use crate::commands::Exit;
+use crate::exit::Exit;
 use crate::native::{Outcome, State};
 use crate::project::Project;
 use crate::tools;

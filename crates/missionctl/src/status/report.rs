@@ -14,8 +14,9 @@ pub(crate) fn lines(status: &Status) -> String {
         return match status.orphans {
             0 => "not running; missionctl up starts the stack\n".to_owned(),
             count => format!(
-                "supervisord is gone, and {count} of its processes still run; \
-                 missionctl up recovers, missionctl down stops them\n"
+                "supervisord is gone or about to go, and {} of the stack still run; \
+                 missionctl up recovers, missionctl down stops them\n",
+                text::processes(count)
             ),
         };
     }

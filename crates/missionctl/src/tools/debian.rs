@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use super::cache::Cache;
 use super::{OFFLINE, is_executable, is_offline};
 use crate::render::{scratch, write_atomically};
+use crate::text::shell_word;
 
 /// Debian's interpreter; the unpacked modules are made for it and not for one that comes first on the PATH.
 const PYTHON: &str = "/usr/bin/python3";
@@ -137,8 +138,8 @@ fn link(place: &Path, cache: &Cache) -> anyhow::Result<()> {
         let files = place.join(&ALERTMANAGER_FILES[1..]);
         let script = format!(
             "exec 9<{}\nexec {} \"$@\"",
-            quote(&files),
-            quote(&place.join(ALERTMANAGER))
+            shell_word(&files),
+            shell_word(&place.join(ALERTMANAGER))
         );
         wrap(place, "alertmanager", &script, cache)?;
     }
@@ -149,7 +150,7 @@ fn link(place: &Path, cache: &Cache) -> anyhow::Result<()> {
         }
         let script = format!(
             "PYTHONPATH={} exec {PYTHON} -m supervisor.supervisord \"$@\"",
-            quote(&modules)
+            shell_word(&modules)
         );
         wrap(place, "supervisord", &script, cache)?;
     }
@@ -162,11 +163,6 @@ fn wrap(place: &Path, name: &str, script: &str, cache: &Cache) -> anyhow::Result
     write_atomically(&wrapper, format!("#!/bin/sh\n{script}\n").as_bytes(), 0o755)
         .with_context(|| format!("write {}", wrapper.display()))?;
     cache.link(name, &wrapper)
-}
-
-/// One word for the shell.
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 /// Leads the program to its files where the package was unpacked. A version without that folder in it needs nothing.

@@ -9,10 +9,12 @@ use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::bail;
 
 use self::cache::Cache;
+use crate::process;
 use crate::progress::Progress;
 
 /// One program, under the name by which it is run here.
@@ -226,8 +228,12 @@ fn locate_one(tool: &'static Tool, cache: &Cache) -> Option<Program> {
         .find_map(find_on_path);
     let path = on_path.or_else(|| Some(cache.bin().join(tool.name)).filter(|path| is_executable(path)))?;
     let origin = cache.origin(&path);
-    if origin == Origin::Path && path.file_name() != Some(tool.name.as_ref()) {
-        // Debian's name: a link gives scripts and tests the canonical one. Without it the stack itself still runs.
+    if origin == Origin::Path
+        && path.file_name() != Some(tool.name.as_ref())
+        && !is_executable(&cache.bin().join(tool.name))
+    {
+        // Debian's name: a link gives scripts and tests the canonical one, but never in place of a program that was
+        // fetched, since this PATH may not be the next one's. Without it the stack itself still runs.
         let _ = cache.link(tool.name, &path);
     }
     Some(Program {
@@ -273,11 +279,11 @@ pub(crate) fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+const VERSION_LIMIT: Duration = Duration::from_secs(5);
+
 /// The version a program gives itself: the first word of `--version` that begins with a digit.
 pub(crate) fn version(path: &Path) -> Option<String> {
-    let output = Command::new(path).arg("--version").output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
+    let (_, text) = process::run(Command::new(path).arg("--version"), VERSION_LIMIT).ok()?;
     let word = text
         .split_whitespace()
         .map(|word| word.trim_start_matches('v'))

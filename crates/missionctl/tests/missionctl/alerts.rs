@@ -1,6 +1,8 @@
 //! A test alert on its way to real receivers.
 
-use crate::lab::{Lab, eventually};
+use rustix::process::Signal;
+
+use crate::lab::{Lab, eventually, signal};
 use crate::receiver::Receiver;
 
 fn configure(lab: &Lab, slack: &str, webhook: &str) {
@@ -105,6 +107,19 @@ fn a_channel_that_fails_is_named_with_its_reason_and_without_its_secret() {
     );
     assert!(ran.stdout.contains("connection refused"), "{}", ran.stdout);
     assert!(!(ran.stdout + &ran.stderr).contains("hush"));
+
+    // A stopped process keeps its port and answers nothing.
+    let alertmanager = lab.pids()["alertmanager"];
+    signal(alertmanager, Signal::STOP);
+    let ran = lab.run(&["alerts", "test", "--severity", "critical"]);
+    signal(alertmanager, Signal::CONT);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stderr.contains("alertmanager does not take the test alert"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("could not be resolved"), "{}", ran.stderr);
 }
 
 #[test]

@@ -172,6 +172,72 @@ fn values_of_the_wrong_type_or_kind() {
 }
 
 #[test]
+fn what_toml_or_prometheus_would_not_take() {
+    assert_refused(
+        "[stack]\nbind = 127.0.0.1\n",
+        2,
+        "invalid",
+        "addresses need quotes",
+    );
+    assert_refused(
+        "[machine]\nname = \"a\"\n",
+        1,
+        "a table where a list belongs",
+        "[[…]]",
+    );
+    assert_refused(
+        "[stack]\nretention = { time = \"300y\" }\n",
+        2,
+        "`300y` is not a duration",
+        "290y at most",
+    );
+    assert_refused(
+        "[stack]\nretention = { size = \"9999999TB\" }\n",
+        2,
+        "`9999999TB` is not a size",
+        "10GB",
+    );
+    assert_refused(
+        "[[target]]\njob = \"x\"\naddress = \"10.255.255.1:80\"\npath = \"/metrics?format=prometheus\"\n",
+        4,
+        "is more than a path",
+        "leave out what follows",
+    );
+    assert_refused(
+        "[[target]]\njob = \"x\"\naddress = \"10.255.255.1:80\"\nlabels = { machine = \"\" }\n",
+        4,
+        "`machine` is empty",
+        "leave it out",
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_refusal_like_any_other() {
+    let lab = Lab::new();
+    let refused = |what: &str, hint: &str| {
+        let ran = lab.run(&["check"]);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(what) && ran.stderr.contains(hint),
+            "{}",
+            ran.stderr
+        );
+    };
+    std::fs::write(lab.path("mission.toml"), b"[stack]\n# \xff\n").expect("write");
+    refused("it is not UTF-8", "save it as UTF-8");
+    std::fs::remove_file(lab.path("mission.toml")).expect("remove");
+    refused("no such file", "missionctl init");
+    std::fs::create_dir(lab.path("mission.toml")).expect("a folder");
+    refused("is a directory", "it must be a file");
+}
+
+#[test]
+fn an_ipv6_address_may_stand_in_brackets() {
+    let ran = check("[[machine]]\nname = \"a\"\naddress = \"[fd00::5]\"\n");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
 fn addresses() {
     assert_refused(
         "[stack]\nbind = \"localhost\"\n",
@@ -283,6 +349,14 @@ fn two_things_of_one_name_or_on_one_port() {
 }
 
 #[test]
+fn two_services_on_a_low_port() {
+    let lab = Lab::new();
+    let ran = check_in(&lab, "[stack.ports]\nprometheus = 80\nalertmanager = 80\n");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("alertmanager = 1080"), "{}", ran.stderr);
+}
+
+#[test]
 fn exporters_that_do_not_exist() {
     let machine = |exporter: &str| format!("{MACHINE}exporters = [\"{exporter}\"]\n");
     assert_refused(
@@ -326,7 +400,7 @@ fn maintenance_windows() {
     let severity = "days = [\"sunday\"]\nmutes = { severity = [\"warn\"] }";
     assert_refused(&window(severity), 4, "`warn`", "warning");
     let machine = "days = [\"sunday\"]\nmutes = { machine = [\"pc\"] }";
-    assert_refused(&window(machine), 4, "`pc` is not known", "known");
+    assert_refused(&window(machine), 4, "`pc` is not known", "names none");
 }
 
 const WEBHOOK: &str = "[notify.webhook]\nurl_file = \"secrets/webhook\"\n";

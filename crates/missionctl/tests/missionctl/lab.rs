@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Everything that `missionctl` starts from the programs of others, and what checks their configuration.
@@ -244,8 +245,12 @@ pub(crate) fn is_alive(pid: u64) -> bool {
 }
 
 pub(crate) fn kill(pid: u64) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("kill");
+    signal(pid, Signal::KILL);
+}
+
+pub(crate) fn signal(pid: u64, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    kill_process(pid, signal).expect("send a signal");
 }
 
 fn demand_programs() {

@@ -1,6 +1,8 @@
 //! What dies comes back; what ends is gone.
 
-use crate::lab::{Lab, SERVICES, eventually, is_alive, kill};
+use rustix::process::Signal;
+
+use crate::lab::{Lab, SERVICES, eventually, is_alive, kill, signal};
 
 #[test]
 fn a_killed_exporter_comes_back_by_itself_and_nothing_else_moves() {
@@ -73,4 +75,22 @@ fn down_also_stops_what_outlived_a_killed_supervisord() {
         assert!(!is_alive(*pid), "{service} still runs");
     }
     assert_eq!(lab.run(&["down"]).stdout, "nothing was running\n");
+}
+
+#[test]
+fn a_supervisord_that_is_ending_is_as_good_as_gone() {
+    let lab = Lab::new();
+    lab.up();
+    let supervisord = lab.supervisord();
+    // supervisord waits for it, and answers nothing but that it is shutting down.
+    signal(lab.pids()["pushgateway"], Signal::STOP);
+    signal(supervisord, Signal::TERM);
+    let ran = eventually("supervisord is ending", || {
+        let ran = lab.run(&["status"]);
+        (ran.code != 1 || !ran.stderr.is_empty()).then_some(ran)
+    });
+    assert_eq!(ran.code, 3, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("about to go"), "{}", ran.stdout);
+    lab.up();
+    assert_ne!(lab.supervisord(), supervisord);
 }

@@ -127,3 +127,20 @@ fn an_example_takes_the_configuration_of_the_checkout_it_lies_in() {
         "{rules}"
     );
 }
+
+#[test]
+fn names_in_any_script_and_what_editors_leave_behind_do_no_harm() {
+    let lab = Lab::new();
+    std::os::unix::fs::symlink("me@here.1:2", lab.path("prometheus/rules/.#power.yml")).expect("a lock");
+    let machine = "[[machine]]\nname = \"b\u{fc}\u{2013}ro.1 \u{1f680}\"\naddress = \"localhost\"\n";
+    let window = "[[maintenance]]\nname = \"w\"\ndays = [\"sunday\"]\nmutes = { machine = [\"b\u{fc}\u{2013}ro.1 \u{1f680}\"] }\n";
+    lab.write(
+        "mission.toml",
+        &format!("{}\n{machine}\n{window}", lab.ports_table()),
+    );
+    // amtool, where it is there, would refuse a backslash that it does not know.
+    let ran = lab.run(&["render"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
+    let routes = lab.read(".mission/run/alertmanager/alertmanager.yml");
+    assert!(routes.contains("b\u{fc}\u{2013}ro\\\\.1 \u{1f680}"), "{routes}");
+}

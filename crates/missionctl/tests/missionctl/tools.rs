@@ -124,6 +124,12 @@ fn what_lies_in_the_cache_is_found_and_debian_names_get_a_link() {
     );
     assert!(cache.join("bin/alertmanager").exists() && cache.join("bin/node_exporter").exists());
 
+    // A program that was fetched is not displaced by one that is on this PATH only.
+    std::fs::remove_file(cache.join("bin/alertmanager")).expect("remove");
+    program(cache.join("bin/alertmanager"));
+    assert_eq!(run(&["tools"]).code, 0);
+    assert!(!cache.join("bin/alertmanager").is_symlink());
+
     let ran = run(&["tools"]);
     let lines: Vec<&str> = ran.stdout.lines().skip(1).collect();
     assert_eq!(lines.len(), 8, "{}", ran.stdout);

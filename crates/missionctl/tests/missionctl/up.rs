@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lab::{Lab, SERVICES, eventually};
+use crate::lab::{Lab, SERVICES, eventually, is_alive};
 
 fn without(mut pids: BTreeMap<String, u64>, name: &str) -> BTreeMap<String, u64> {
     pids.remove(name);
@@ -196,6 +196,40 @@ fn a_service_that_does_not_come_is_explained_and_the_others_run() {
     // Once the cause is gone, so is the fault.
     std::fs::remove_dir_all(lab.path(".mission/data/alertmanager/nflog")).expect("remove");
     lab.up();
+}
+
+#[test]
+fn a_program_that_answers_and_ends_is_not_healthy_and_down_needs_no_configuration() {
+    let lab = Lab::new();
+    let programs = lab.path("programs");
+    lab.write(
+        "programs/pushgateway",
+        "#!/usr/bin/python3\nimport http.server, os, sys, threading\n\
+         address = next(word for word in sys.argv if \"listen-address\" in word).partition(\"=\")[2]\n\
+         class Page(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200)\n        self.end_headers()\n\
+         threading.Timer(0.3, lambda: os._exit(3)).start()\n\
+         http.server.ThreadingHTTPServer((\"127.0.0.1\", int(address.rpartition(\":\")[2])), Page).serve_forever()\n",
+    );
+    std::fs::set_permissions(
+        programs.join("pushgateway"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .expect("change the mode");
+    let ran = lab.run_with(&programs, &["up"]);
+    assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("pushgateway is not healthy: it ends right after it starts"),
+        "{}",
+        ran.stderr
+    );
+
+    std::fs::remove_dir_all(lab.path("prometheus")).expect("remove");
+    assert_eq!(lab.run(&["status"]).code, 1);
+    let supervisord = lab.supervisord();
+    let ran = lab.run(&["down"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!is_alive(supervisord));
 }
 
 #[test]
