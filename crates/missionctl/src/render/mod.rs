@@ -2,6 +2,7 @@
 //! put in place of what runs.
 
 mod alertmanager;
+mod grafana;
 mod mutes;
 mod prometheus;
 mod tree;
@@ -27,7 +28,7 @@ pub(crate) fn configuration(project: &Project, inventory: &Inventory, socket: &P
         worker::render(project, inventory, socket)?,
     );
     if inventory.stack.starts(Service::Grafana) {
-        tree.copy(&project.stack().join("grafana"), "grafana", |_| true)?;
+        grafana::render(project, inventory, &mut tree).context("render grafana")?;
     }
     Ok(tree)
 }

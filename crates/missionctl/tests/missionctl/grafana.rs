@@ -34,6 +34,12 @@ fn grafana_starts_with_a_password_of_its_own_that_is_never_shown() {
         ran
     };
     let ran = up();
+    let dashboard = lab.read(".mission/run/grafana/dashboards/Power/neural-uplink.json");
+    let runbook = format!(
+        "\"url\": \"file://{}/docs/runbooks/",
+        lab.path("").display().to_string().trim_end_matches('/')
+    );
+    assert!(dashboard.contains(&runbook), "{runbook} is not in\n{dashboard}");
     let path = lab.path(".mission/data/grafana/admin-password");
     let password = lab.read(".mission/data/grafana/admin-password");
     assert_eq!(password.len(), 32, "{password}");
