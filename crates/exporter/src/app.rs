@@ -1,14 +1,15 @@
 //! From the command line to a running exporter.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -162,7 +163,12 @@ fn parse<A: Args>(app: &'static App, words: impl Iterator<Item = OsString>) -> C
         Some("help" | "version") | None => arg,
         Some(long) => {
             let variable = format!("{prefix}_{}", long.replace(['.', '-'], "_").to_uppercase());
-            arg.env(variable)
+            if matches!(arg.get_action(), ArgAction::SetTrue) {
+                // The variable has a value, and `1` is what people write.
+                arg.env(variable).value_parser(BoolishValueParser::new())
+            } else {
+                arg.env(variable)
+            }
         }
     });
     let matches = command.get_matches_from(words);
@@ -221,13 +227,18 @@ async fn once(app: &App, exporter: Exporter) -> anyhow::Result<()> {
     );
     let page = scraper.page(Instant::now() + ONCE_DEADLINE).await;
     let mut out = std::io::stdout().lock();
-    out.write_all(&page)
-        .and_then(|()| out.flush())
-        .context("print the page")
+    match out.write_all(&page).and_then(|()| out.flush()) {
+        // Who reads has seen enough, as in `--once | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("print the page"),
+    }
 }
 
 async fn serve(app: &'static App, common: &Common, exporter: Exporter) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
+    let listen = |kind| signal(kind).context("listen for signals");
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
     let health = Health::new(app.name, app.version);
     let listeners = bind(&common.listen)?;
     for listener in &listeners {
@@ -243,12 +254,16 @@ async fn serve(app: &'static App, common: &Common, exporter: Exporter) -> anyhow
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(Server::new(listeners, site, Limits::default()).run(stopped));
     let mut reload = exporter.reload;
-    loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.hang_up.recv() => reload = reload_configuration(reload, &health).await,
+    let reloads = async {
+        loop {
+            hang_up.recv().await;
+            reload = reload_configuration(reload.take(), &health).await;
         }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = reloads => {}
     }
     tracing::info!("stopping");
     stop.send_replace(true);
@@ -282,22 +297,5 @@ async fn reload_configuration(reload: Option<Reload>, health: &Health) -> Option
             tracing::error!(error = %panic, "reloading panicked; the earlier configuration stays until a restart");
             None
         }
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("listen for signals");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
     }
 }

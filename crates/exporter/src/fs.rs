@@ -1,7 +1,8 @@
 //! Readers for `/sys`, `/proc` and other small files, whose errors name the path.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -55,6 +56,12 @@ impl ReadError {
     }
 }
 
+/// Opens a file to read. A named pipe in its place is opened too, instead of waiting for somebody who writes to it.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// The file's text without white space at its ends. What is not UTF-8 is replaced.
 pub fn read_text(path: &Path) -> Result<String, ReadError> {
     let fail = |problem| ReadError {
@@ -62,7 +69,7 @@ pub fn read_text(path: &Path) -> Result<String, ReadError> {
         problem,
     };
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes));
+    let read = open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes));
     match read {
         Err(error) => Err(fail(Problem::Io(error))),
         Ok(size) if size as u64 > MAX_SIZE => Err(fail(Problem::TooLarge)),
@@ -87,7 +94,7 @@ fn read_number<T: FromStr>(path: &Path, what: &'static str) -> Result<T, ReadErr
         problem,
     };
     let mut buffer = [0; 64];
-    let size = File::open(path).and_then(|mut file| read_once(&mut file, &mut buffer));
+    let size = open(path).and_then(|mut file| read_once(&mut file, &mut buffer));
     let text = String::from_utf8_lossy(&buffer[..size.map_err(|error| fail(Problem::Io(error)))?]);
     let text = text.trim();
     text.parse()
@@ -155,6 +162,21 @@ mod tests {
                 .to_string()
                 .ends_with("larger than 1 MiB")
         );
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("energy_uj");
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .expect("a pipe");
+        let error = read_u64(&pipe).expect_err("nobody writes");
+        assert!(error.to_string().contains("energy_uj: "), "{error}");
+        assert_eq!(read_text(&pipe).expect("nothing"), "");
     }
 
     #[test]

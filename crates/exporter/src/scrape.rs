@@ -31,6 +31,8 @@ pub(crate) struct Scraper {
     slots: Vec<Arc<Slot>>,
     health: Health,
     instruments: Option<Instruments>,
+    /// What the last page could not carry, so that it is logged once.
+    left_off: Mutex<Vec<String>>,
 }
 
 /// The end of one run of a collector.
@@ -81,6 +83,7 @@ impl Scraper {
             slots,
             health,
             instruments,
+            left_off: Mutex::default(),
         }
     }
 
@@ -116,12 +119,18 @@ impl Scraper {
         families.extend(process::families());
         families.extend(self.instruments.iter().flat_map(Instruments::gather));
         let (families, dropped) = arrange(families);
-        for what in dropped {
-            tracing::error!(error = what, "left off the page");
-        }
+        self.report_left_off(dropped);
         let mut page = Vec::with_capacity(16 * 1024);
         encode(&families, &mut page);
         page
+    }
+
+    fn report_left_off(&self, now: Vec<String>) {
+        let mut before = self.left_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = now.first().filter(|_| *before != now) {
+            tracing::error!(error = first, count = now.len(), "left off the page");
+        }
+        *before = now;
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use exporter::testing::{Running, Signal, once, value, withstands_half_open_connections};
@@ -252,6 +252,40 @@ fn sighup_reloads_and_a_bad_file_keeps_the_last_good_one() {
 }
 
 #[test]
+fn sigterm_ends_it_while_the_configuration_cannot_be_read_to_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config");
+    std::fs::write(&config, "1").expect("write");
+    let mut running = start(&[&format!("--config.file={}", config.display())]);
+    std::fs::remove_file(&config).expect("remove");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &config, mode).expect("a pipe");
+    running.signal(Signal::HUP);
+    let mut writer = None;
+    eventually("the pipe is being read", || {
+        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+        writer = rustix::fs::open(&config, flags, rustix::fs::Mode::empty()).ok();
+        writer.is_some()
+    });
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait(), Some(0));
+}
+
+#[test]
+fn once_ends_well_when_nobody_reads_on() {
+    let mut child = Command::new(program())
+        .args(["--once", "--bulk=100000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the program");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("wait");
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
 fn once_prints_the_page() {
     let page = once(&program(), &["--bulk=2"]);
     assert_eq!(value(&page, "misbehaving_bulk{row=\"1\"}"), Some(0.5));
@@ -281,12 +315,17 @@ fn every_flag_is_an_environment_variable() {
         &[
             ("MISBEHAVING_EXPORTER_WEB_TELEMETRY_PATH", "/m"),
             ("MISBEHAVING_EXPORTER_BULK", "1"),
+            ("MISBEHAVING_EXPORTER_PANIC", "1"),
         ],
     );
     let page = running.get("/m");
     assert!(
         String::from_utf8_lossy(&page.body).contains("misbehaving_bulk{row=\"0\"} 0.5\n"),
         "{page:?}"
+    );
+    assert!(
+        String::from_utf8_lossy(&page.body).contains("collector_success{collector=\"panic\"} 0\n"),
+        "a flag without a value is switched on by 1: {page:?}"
     );
     assert_eq!(running.get("/metrics").status, 404);
 }

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesRef, Event};
 
-use crate::error::Fault;
+use crate::error::{Fault, cut};
 use crate::value::Value;
 
 /// The largest answer that is read. A thousand processes make about 2 MB.
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
     fn error(&self, what: impl Into<String>) -> AnswerError {
         AnswerError {
             position: self.reader.buffer_position(),
-            what: what.into(),
+            what: cut(what.into()),
         }
     }
 

@@ -36,6 +36,10 @@ pub enum EndpointError {
     NoHost(String),
     #[error("{0:?} is no port number")]
     Port(String),
+    #[error("the path {0:?} has a blank or another character that no path may have; write it as %20")]
+    Path(String),
+    #[error("a user or password with a slash; write it as %2F")]
+    SlashInCredentials,
 }
 
 impl FromStr for Endpoint {
@@ -57,6 +61,10 @@ impl FromStr for Endpoint {
         let target = match scheme {
             "unix" if address.is_empty() && path.len() > 1 => Target::Unix(PathBuf::from(path)),
             "unix" => return Err(EndpointError::RelativePath(format!("{address}{path}"))),
+            // Before anything is shown of the address: it is a part of the password.
+            "http" if credentials.is_none() && path.contains('@') => {
+                return Err(EndpointError::SlashInCredentials);
+            }
             "http" => tcp(address, path)?,
             other => return Err(EndpointError::Scheme(other.to_owned())),
         };
@@ -78,6 +86,9 @@ fn tcp(address: &str, path: &str) -> Result<Target, EndpointError> {
     };
     if host.is_empty() {
         return Err(EndpointError::NoHost(address.to_owned()));
+    }
+    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(EndpointError::Path(path.to_owned()));
     }
     let path = if matches!(path, "" | "/") { "/RPC2" } else { path };
     Ok(Target::Tcp {
@@ -189,8 +200,14 @@ mod tests {
             assert_eq!(endpoint.to_string(), shown);
             assert!(!format!("{endpoint:?}").contains("ss@"));
         }
-        let error = "user:secret@box".parse::<Endpoint>().unwrap_err();
-        assert!(!error.to_string().contains("secret"), "{error}");
+        for url in [
+            "user:secret@box",
+            "http://user:sec/ret@box",
+            "http://user:1/secret@box",
+        ] {
+            let error = url.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(!error.contains("sec"), "{error}");
+        }
     }
 
     #[test]
@@ -215,6 +232,8 @@ mod tests {
             ("https://box:9001", "https"),
             ("http://:9001", "no host"),
             ("http://box:port", "\"port\" is no port number"),
+            ("http://box:9001/a b", "write it as %20"),
+            ("http://user:12/34@box:9001", "write it as %2F"),
         ] {
             let error = url.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains(hint), "{url}: {error}");

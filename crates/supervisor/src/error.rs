@@ -120,6 +120,18 @@ impl Error {
     }
 }
 
+/// What comes from outside is cut to this many bytes where it goes into an error.
+const MAX_QUOTE: usize = 300;
+
+/// Cuts a text that quotes an answer.
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > MAX_QUOTE {
+        text.truncate(text.floor_char_boundary(MAX_QUOTE));
+        text.push('…');
+    }
+    text
+}
+
 fn connect_hint(error: &io::Error, address: &str) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "; supervisord is not running, or its [unix_http_server] has another file",
@@ -180,7 +192,7 @@ impl Fault {
         match (members.get("faultCode")?, members.get("faultString")?) {
             (Value::Int(code), Value::String(text)) => Some(Self {
                 code: *code,
-                text: text.clone(),
+                text: cut(text.clone()),
             }),
             _ => None,
         }

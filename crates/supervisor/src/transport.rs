@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::answer::MAX_ANSWER_BYTES;
 use crate::endpoint::{Endpoint, Target};
-use crate::error::Error;
+use crate::error::{Error, cut};
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -141,7 +141,7 @@ impl Transport {
             other => Err(Error::NotXmlRpc {
                 address,
                 method,
-                content_type: other.unwrap_or("no content type").to_owned(),
+                content_type: cut(other.unwrap_or("no content type").to_owned()),
             }),
         }
     }

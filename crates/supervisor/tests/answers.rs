@@ -85,6 +85,24 @@ fn refuses_what_is_not_an_answer() {
 }
 
 #[test]
+fn an_error_quotes_no_more_of_an_answer_than_fits_a_log_line() {
+    let long = "x".repeat(1 << 20);
+    let error = parse_answer(response(&format!("<int>{long}</int>")).as_bytes()).expect_err("no integer");
+    assert!(error.to_string().len() < 400, "{} bytes", error.to_string().len());
+    let fault = format!(
+        "<methodResponse><fault><value><struct>\
+         <member><name>faultCode</name><value><int>30</int></value></member>\
+         <member><name>faultString</name><value><string>{long}</string></value></member>\
+         </struct></value></fault></methodResponse>"
+    );
+    let fault = parse_answer(fault.as_bytes())
+        .expect("an answer")
+        .expect_err("a fault");
+    assert_eq!(fault.kind(), FaultKind::Failed);
+    assert!(fault.to_string().len() < 400, "{} bytes", fault.to_string().len());
+}
+
+#[test]
 fn nesting_is_bounded() {
     let nested = |levels: usize| {
         let inner = "<array><data><value>".repeat(levels) + &"</value></data></array>".repeat(levels);

@@ -86,25 +86,35 @@ pub(crate) fn read(flags: &Flags, common: &Common) -> anyhow::Result<Settings> {
             "--supervisor.url and --config.file exclude each other; write the URL into {} as [[source]]",
             path.display()
         );
-        let text = exporter::fs::read_text(path)?;
+        // It may be a pipe: a shell's `<(…)`.
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         return Ok(Settings::Given(parse(path, &text)?));
     }
     let patterns = patterns(&flags.patterns);
     if flags.urls.is_empty() {
         return Ok(Settings::Usual(patterns));
     }
-    let source = |url: &String| {
+    let mut sources: Vec<SourceSettings> = Vec::new();
+    for url in &flags.urls {
         let endpoint: Endpoint = url.parse().context("--supervisor.url")?;
-        Ok(SourceSettings {
+        ensure!(
+            !is_listed(&sources, &endpoint),
+            "--supervisor.url: {endpoint} is given twice; give it once"
+        );
+        sources.push(SourceSettings {
             endpoint,
             patterns: patterns.clone(),
             log: None,
             heartbeat: None,
-        })
-    };
-    Ok(Settings::Given(
-        flags.urls.iter().map(source).collect::<anyhow::Result<_>>()?,
-    ))
+        });
+    }
+    Ok(Settings::Given(sources))
+}
+
+/// Whether the address is among them, whatever its credentials.
+fn is_listed(sources: &[SourceSettings], endpoint: &Endpoint) -> bool {
+    let address = endpoint.to_string();
+    sources.iter().any(|other| other.endpoint.to_string() == address)
 }
 
 /// The usual sockets that exist, each once: `/var/run` is often a link to `/run`.
@@ -160,9 +170,7 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<SourceSettings>> {
             .parse()
             .with_context(|| format!("{place}: url"))?;
         ensure!(
-            sources
-                .iter()
-                .all(|other| other.endpoint.to_string() != endpoint.to_string()),
+            !is_listed(&sources, &endpoint),
             "{place}: url: {endpoint} is listed twice; name several patterns in `match` instead"
         );
         let heartbeat = source.heartbeat.map(|heartbeat| {

@@ -49,6 +49,10 @@ enum Reader {
     Window(LogWindow),
 }
 
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("read {}: {error}", path.display())
+}
+
 impl MainLog {
     pub(crate) fn new(path: Option<&Path>) -> Self {
         Self {
@@ -72,7 +76,7 @@ impl MainLog {
                     return Ok(());
                 }
                 Err(error) => {
-                    let trouble = format!("read {}: {error}", path.display());
+                    let trouble = unreadable(path, &error);
                     self.report(Some(trouble));
                 }
             }
@@ -98,10 +102,13 @@ impl MainLog {
         let tell =
             |line: &str| events.extend(line::parse(line).map(|(name, event)| (name.to_owned(), event)));
         let (method, trouble) = match &mut self.reader {
-            Some(Reader::File(file)) => (
-                Method::LogFile,
-                file.lines(tell).err().map(|error| error.to_string()),
-            ),
+            Some(Reader::File(file)) => {
+                let trouble = file.lines(tell).err();
+                (
+                    Method::LogFile,
+                    trouble.map(|error| unreadable(file.path(), &error)),
+                )
+            }
             Some(Reader::Window(window)) => (
                 Method::LogRpc,
                 window.lines(read, tell).err().map(|error| error.to_string()),

@@ -235,7 +235,7 @@ fn lives(rows: &[Row<'_>]) -> Vec<Family> {
             let process = &row.worker.process;
             let start = process.pid.and(process.start)?;
             // supervisord's clock may have been set back.
-            Some((process.now - start).max(0) as f64)
+            Some(process.now.saturating_sub(start).max(0) as f64)
         }),
         INFO.family(rows.iter().map(info)),
         family(&HEARTBEAT, rows, |row| {

@@ -34,7 +34,7 @@ impl Procfs {
 
     /// The first line of a process's file.
     pub(crate) fn line<'a>(&self, pid: u32, file: &str, buffer: &'a mut Buffer) -> io::Result<&'a [u8]> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = openat(&self.folder, format!("{pid}/{file}"), flags, Mode::empty())?;
         // procfs gives a short file in one piece.
         let length = rustix::io::read(&file, &mut buffer[..])?;

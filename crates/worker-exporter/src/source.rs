@@ -53,6 +53,8 @@ struct State {
     last: Option<Arc<Observation>>,
     strangers: bool,
     strangers_logged: bool,
+    /// Why the table of processes could not be read, so that it is logged once.
+    trouble: Option<String>,
 }
 
 impl Source {
@@ -68,6 +70,7 @@ impl Source {
                 last: None,
                 strangers: false,
                 strangers_logged: false,
+                trouble: None,
             }),
         })
     }
@@ -171,10 +174,19 @@ impl State {
             }
             Ok((usages, kinship)) => {
                 self.strangers = kinship == Kinship::Strangers;
+                self.trouble = None;
                 usages
             }
             Err(error) => {
-                tracing::warn!(error = %error, "the table of processes cannot be read");
+                let trouble = Some(error.to_string());
+                if self.trouble != trouble {
+                    tracing::warn!(
+                        error = trouble,
+                        "the table of processes cannot be read; is --path.procfs right? Memory, CPU time, threads \
+                         and files stay unknown"
+                    );
+                }
+                self.trouble = trouble;
                 unknown()
             }
         }

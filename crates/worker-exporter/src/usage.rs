@@ -1,7 +1,6 @@
 //! CPU time and threads of the workers' process trees, and memory where a worker has a cgroup of its own.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use supervisor::ProcessInfo;
@@ -89,10 +88,8 @@ impl Meters {
     /// A pid of another machine or container may be anybody here: a worker's memory must not be read
     /// from a stranger.
     fn is_supervisord(&self, pid: u32) -> bool {
-        let command = fs::read(self.procfs.join(pid.to_string()).join("cmdline")).unwrap_or_default();
-        command
-            .windows(b"supervisor".len())
-            .any(|part| part == b"supervisor")
+        let command = exporter::fs::read_text(&self.procfs.join(pid.to_string()).join("cmdline"));
+        command.is_ok_and(|command| command.contains("supervisor"))
     }
 
     fn usage(&mut self, table: &ProcessTable, tree: Vec<u32>, id: Id, shared: Option<&str>) -> Usage {

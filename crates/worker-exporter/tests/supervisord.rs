@@ -576,6 +576,10 @@ fn what_cannot_be_started_says_why() {
             vec!["--supervisor.url", "/run/s.sock"],
             "--supervisor.url: \"/run/s.sock\" has no scheme".to_owned(),
         ),
+        (
+            vec!["--supervisor.url", "unix:///s,unix://user:password@/s"],
+            "--supervisor.url: unix:///s is given twice".to_owned(),
+        ),
     ] {
         let output = std::process::Command::new(EXPORTER)
             .args(&flags)

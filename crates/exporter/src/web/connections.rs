@@ -15,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+/// Answers on their way out at once. Each is held in memory until its client has taken it.
+const MAX_WRITING: usize = 16;
+
 /// How long a connection may stay in each phase.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -128,6 +131,16 @@ impl Connections {
         }
     }
 
+    /// Closes every connection that no answer is due to.
+    pub(crate) fn close_waiting(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for connection in open.values() {
+            if matches!(connection.state().0, Phase::Head | Phase::Idle) {
+                connection.close.notify_one();
+            }
+        }
+    }
+
     /// Returns when no connection is left.
     pub(crate) async fn drained(&self) {
         loop {
@@ -147,14 +160,30 @@ impl Connections {
 
 /// Those that have not sent a whole request go first, then those between two requests; each the oldest.
 fn longest_waiting(open: &HashMap<u64, Arc<Connection>>) -> Option<u64> {
-    let waiting = |wanted: Phase| {
-        let of_phase = open.iter().filter_map(|(id, connection)| {
-            let (phase, since) = connection.state();
-            (phase == wanted).then_some((since, *id))
-        });
-        of_phase.min().map(|(_, id)| id)
-    };
-    waiting(Phase::Head).or_else(|| waiting(Phase::Idle))
+    let oldest = |phase| in_phase(open, phase).min().map(|(_, id)| id);
+    oldest(Phase::Head).or_else(|| oldest(Phase::Idle))
+}
+
+/// Since when each connection in this phase is in it.
+fn in_phase(open: &HashMap<u64, Arc<Connection>>, wanted: Phase) -> impl Iterator<Item = (Instant, u64)> {
+    open.iter().filter_map(move |(id, connection)| {
+        let (phase, since) = connection.state();
+        (phase == wanted).then_some((since, *id))
+    })
+}
+
+impl Entry {
+    /// The answer is made. When too many are on their way out, the client that has taken longest loses its own.
+    pub(crate) fn answered(&self) {
+        self.connection.enter(Phase::Writing);
+        let mut open = self.table.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_phase(&open, Phase::Writing).count() > MAX_WRITING
+            && let Some((_, slowest)) = in_phase(&open, Phase::Writing).min()
+            && let Some(slowest) = open.remove(&slowest)
+        {
+            slowest.close.notify_one();
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -180,11 +209,6 @@ impl Connection {
     /// The request's headers are complete.
     pub(crate) fn serving(&self) {
         self.enter(Phase::Serving);
-    }
-
-    /// The answer is made.
-    pub(crate) fn answered(&self) {
-        self.enter(Phase::Writing);
     }
 
     /// Returns when the table wants the connection closed.
@@ -287,6 +311,31 @@ mod tests {
         assert!(!table.close_one());
         drop(served);
         assert!(table.try_admit().is_some());
+    }
+
+    #[test]
+    fn the_slowest_reader_makes_room_for_the_next_answer() {
+        let table = Connections::new(64, PATIENCE);
+        let readers: Vec<_> = (0..=MAX_WRITING)
+            .map(|_| table.try_admit().expect("room"))
+            .collect();
+        readers[..MAX_WRITING].iter().for_each(Entry::answered);
+        assert!(!readers.iter().any(is_closed));
+        readers[MAX_WRITING].answered();
+        let closed: Vec<_> = readers.iter().map(is_closed).collect();
+        assert!(closed[0] && !closed[1..].contains(&true), "{closed:?}");
+    }
+
+    #[test]
+    fn at_the_end_only_those_that_wait_are_closed() {
+        let table = Connections::new(9, PATIENCE);
+        let closed = [Phase::Head, Phase::Idle, Phase::Serving, Phase::Writing].map(|phase| {
+            let entry = table.try_admit().expect("room");
+            entry.connection.enter(phase);
+            table.close_waiting();
+            is_closed(&entry)
+        });
+        assert_eq!(closed, [true, true, false, false]);
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl Default for Limits {
     }
 }
 
+/// Connections that may wait to be accepted; with the usual 128 a burst of them makes a scrape wait a second for its
+/// second try.
+const BACKLOG: i32 = 1024;
+/// After the signal to stop a request may still be on its way for this long.
+const ARRIVING: Duration = Duration::from_millis(100);
+
 /// A server on its listeners.
 pub(crate) struct Server {
     listeners: Vec<TcpListener>,
@@ -77,6 +83,9 @@ fn bind_one(address: &str) -> anyhow::Result<TcpListener> {
         );
     }
     let listener = std::net::TcpListener::bind(candidates.as_slice()).with_context(context)?;
+    rustix::net::listen(&listener, BACKLOG)
+        .map_err(io::Error::from)
+        .with_context(context)?;
     listener.set_nonblocking(true).with_context(context)?;
     TcpListener::from_std(listener).with_context(context)
 }
@@ -113,10 +122,13 @@ impl Server {
             task.abort();
         }
         self.site.shutting_down();
-        if timeout(self.limits.drain, self.connections.drained())
-            .await
-            .is_err()
-        {
+        let drained = async {
+            if timeout(ARRIVING, self.connections.drained()).await.is_err() {
+                self.connections.close_waiting();
+                self.connections.drained().await;
+            }
+        };
+        if timeout(self.limits.drain, drained).await.is_err() {
             tracing::warn!("requests were still running at the end of the grace period");
         }
         sweeper.abort();
@@ -166,8 +178,10 @@ impl Acceptor {
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
                     let freed = self.connections.close_one();
+                    if pause.is_zero() {
+                        tracing::warn!(%error, freed, "cannot accept connections; trying again until it works");
+                    }
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
-                    tracing::warn!(%error, freed, "cannot accept connections; trying again soon");
                     sleep(pause).await;
                 }
             }
@@ -203,10 +217,10 @@ async fn serve(
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection)));
     let service = service_fn(|request| {
         connection.serving();
-        let (site, connection) = (Arc::clone(&site), Arc::clone(&connection));
+        let (site, entry) = (Arc::clone(&site), &entry);
         async move {
             let response = site.answer(&request).await;
-            connection.answered();
+            entry.answered();
             Ok::<_, std::convert::Infallible>(response)
         }
     });
@@ -224,7 +238,10 @@ async fn serve(
         () = entry.connection.closed() => Ok(()),
         () = told_to_stop(&mut stop) => {
             http.as_mut().graceful_shutdown();
-            http.await
+            tokio::select! {
+                ended = http => ended,
+                () = entry.connection.closed() => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {

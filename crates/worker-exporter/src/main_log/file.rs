@@ -37,10 +37,19 @@ impl Identity {
     }
 }
 
+/// A folder or a pipe can be opened too, but not followed.
+fn open(path: &Path) -> io::Result<File> {
+    let file = exporter::fs::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
 impl LogFile {
     /// Opens the file at its end: what happened before is not told.
     pub(crate) fn open_at_end(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         file.seek(SeekFrom::End(0))?;
         let identity = Identity::of(&file)?;
         Ok(Self {
@@ -51,9 +60,13 @@ impl LogFile {
         })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Tells every line that was completed since the last call.
     pub(crate) fn lines(&mut self, mut tell: impl FnMut(&str)) -> io::Result<()> {
-        let current = match File::open(&self.path) {
+        let current = match open(&self.path) {
             Ok(file) => file,
             // In the middle of a rotation, or removed: what is open may still have news.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.read(&mut tell),
@@ -89,7 +102,7 @@ impl LogFile {
         for number in 1..=ROTATED {
             let mut name = OsString::from(&self.path);
             name.push(format!(".{number}"));
-            let Ok(file) = File::open(name) else { break };
+            let Ok(file) = open(name.as_ref()) else { break };
             if Identity::of(&file)? == self.identity {
                 newer.reverse();
                 return Ok(newer);
@@ -169,6 +182,20 @@ mod tests {
         let mut lines = Vec::new();
         file.lines(|line| lines.push(line.to_owned())).unwrap();
         lines
+    }
+
+    #[test]
+    fn a_folder_or_a_pipe_in_its_place_is_an_error() {
+        let log = Log::new();
+        let mut file = LogFile::open_at_end(&log.path()).unwrap();
+        fs::remove_file(log.path()).unwrap();
+        fs::create_dir(log.path()).unwrap();
+        for _ in 0..2 {
+            assert!(LogFile::open_at_end(&log.path()).is_err());
+            assert!(file.lines(|_| {}).is_err());
+            let _ = fs::remove_dir(log.path());
+            let _ = rustix::fs::mkfifoat(rustix::fs::CWD, log.path(), rustix::fs::Mode::RUSR);
+        }
     }
 
     #[test]
