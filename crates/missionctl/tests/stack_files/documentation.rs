@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::files::{alerts, files, read, root, severity, stem};
+use serde_yaml_ng::Value;
+
+use crate::files::{alerts, files, read, root, stem, text};
 
 #[test]
 fn runbooks_and_alerts_are_one_to_one() {
@@ -23,18 +25,20 @@ fn the_list_of_alerts_agrees_with_the_rules() {
         .filter_map(|line| Some((line.split_once(']')?.0, line.split('|').nth(1)?.trim())))
         .collect();
     let alerts = alerts();
+    let severity = |rule: &Value| {
+        rule.get("labels")
+            .map(|labels| text(labels, "severity").to_owned())
+            .unwrap_or_default()
+    };
     let defined: BTreeMap<&str, String> = alerts
         .iter()
-        .map(|(name, rules)| {
-            let severities: Vec<&str> = rules.iter().map(severity).collect();
-            (name.as_str(), severities.join(", "))
-        })
+        .map(|(name, rule)| (name.as_str(), severity(rule)))
         .collect();
     assert_eq!(
         listed,
         defined
             .iter()
-            .map(|(name, severities)| (*name, severities.as_str()))
+            .map(|(name, severity)| (*name, severity.as_str()))
             .collect()
     );
 }
