@@ -59,7 +59,7 @@ fn own_program(name: &str) -> anyhow::Result<PathBuf> {
         .parent()
         .map(|folder| folder.join(name))
         .filter(|path| is_executable(path));
-    beside.or_else(|| find_on_path(name)).with_context(|| {
+    beside.or_else(|| find_on_path(name, |_| true)).with_context(|| {
         format!(
             "{name} is neither beside {} nor on the PATH; build it: cargo build --release",
             this.display()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
-use super::Origin;
+use super::{Origin, is_executable};
 
 /// The cache; folders are made when something is put in.
 #[derive(Debug)]
@@ -61,6 +61,14 @@ impl Cache {
         let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
         flock(&file, FlockOperation::LockExclusive).with_context(|| format!("lock {}", path.display()))?;
         Ok(file)
+    }
+
+    /// A program that was fetched. A link to one outside the cache does not count: it was made for another PATH.
+    pub(crate) fn own(&self, name: &str) -> Option<PathBuf> {
+        let link = self.bin().join(name);
+        let program = link.canonicalize().ok()?;
+        let cache = self.root.canonicalize().ok()?;
+        (program.starts_with(cache) && is_executable(&program)).then_some(link)
     }
 
     /// Puts a link into [`Self::bin`], in place of one that may be there.

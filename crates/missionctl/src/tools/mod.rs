@@ -223,14 +223,15 @@ fn packages_of(failures: &[String]) -> Vec<&'static str> {
 }
 
 fn locate_one(tool: &'static Tool, cache: &Cache) -> Option<Program> {
+    let bin = cache.bin();
     let on_path = std::iter::once(tool.name)
         .chain(tool.debian_name)
-        .find_map(find_on_path);
-    let path = on_path.or_else(|| Some(cache.bin().join(tool.name)).filter(|path| is_executable(path)))?;
+        .find_map(|name| find_on_path(name, |folder| *folder != bin));
+    let path = on_path.or_else(|| cache.own(tool.name))?;
     let origin = cache.origin(&path);
     if origin == Origin::Path
         && path.file_name() != Some(tool.name.as_ref())
-        && !is_executable(&cache.bin().join(tool.name))
+        && cache.own(tool.name).is_none()
     {
         // Debian's name: a link gives scripts and tests the canonical one, but never in place of a program that was
         // fetched, since this PATH may not be the next one's. Without it the stack itself still runs.
@@ -265,10 +266,11 @@ fn fetch(
     locate_one(tool, cache).ok_or_else(|| tried.join("; "))
 }
 
-/// The first executable of that name on the PATH.
-pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
+/// The first executable of that name in those folders of the PATH that count.
+pub(crate) fn find_on_path(name: &str, counts: impl Fn(&PathBuf) -> bool) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
+        .filter(counts)
         .map(|folder| folder.join(name))
         .find(|candidate| is_executable(candidate))
 }

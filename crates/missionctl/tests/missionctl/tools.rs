@@ -130,6 +130,16 @@ fn what_lies_in_the_cache_is_found_and_debian_names_get_a_link() {
     assert_eq!(run(&["tools"]).code, 0);
     assert!(!cache.join("bin/alertmanager").is_symlink());
 
+    // A link that was made for another PATH is not taken for a program that was fetched.
+    let elsewhere = folder.path().join("elsewhere/promtool");
+    std::fs::create_dir_all(elsewhere.parent().expect("a folder")).expect("a folder");
+    program(elsewhere.clone());
+    std::os::unix::fs::symlink(&elsewhere, cache.join("bin/promtool")).expect("link");
+    std::fs::rename(path.join("promtool"), path.join("promtool.away")).expect("rename");
+    let ran = run(&["tools"]);
+    assert!(ran.code != 0 && ran.stderr.contains("promtool"), "{}", ran.stderr);
+    std::fs::rename(path.join("promtool.away"), path.join("promtool")).expect("rename");
+
     let ran = run(&["tools"]);
     let lines: Vec<&str> = ran.stdout.lines().skip(1).collect();
     assert_eq!(lines.len(), 8, "{}", ran.stdout);
