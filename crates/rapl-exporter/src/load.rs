@@ -111,7 +111,8 @@ impl Ticks {
     fn load_since(self, earlier: Self) -> Option<f64> {
         let busy = self.busy.saturating_sub(earlier.busy);
         let total = busy.saturating_add(self.idle.saturating_sub(earlier.idle));
-        (total > 0).then(|| 100.0 * busy as f64 / total as f64)
+        // Rounding must not lead above the whole.
+        (total > 0).then(|| (100.0 * busy as f64 / total as f64).min(100.0))
     }
 }
 
@@ -162,6 +163,12 @@ mod tests {
             "idle went back"
         );
         assert_eq!(from.load_since(from), None);
+        let from = Ticks { busy: 0, idle: 0 };
+        let all = Ticks {
+            busy: 8_191_381_438_184_443_492,
+            idle: 0,
+        };
+        assert_eq!(all.load_since(from), Some(100.0), "rounded");
     }
 
     #[test]
