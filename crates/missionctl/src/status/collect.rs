@@ -96,26 +96,24 @@ pub(crate) struct Alert {
 /// Asks everything.
 pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     let state = State::read(project);
-    let running = Supervisord::connect(&Socket::of(project))?.is_some();
-    if !running {
-        let orphans = process::ours(&project.run()).len();
+    // Asked once: a supervisord that ends between two questions must not leave an empty list that looks healthy.
+    let Some(services) = services(project, &state)? else {
         return Ok(Status {
-            running,
+            running: false,
             healthy: false,
-            orphans,
+            orphans: process::ours(&project.run()).len(),
             services: Vec::new(),
             targets: None,
             alerts: None,
         });
-    }
-    let services = services(project, &state)?;
+    };
     let prometheus = state.url(Service::Prometheus);
     let targets = prometheus.as_deref().and_then(targets);
     let alerts = prometheus.as_deref().and_then(alerts);
     let healthy = services.iter().all(|service| service.healthy)
         && targets.as_ref().is_some_and(|targets| targets.down.is_empty());
     Ok(Status {
-        running,
+        running: true,
         healthy,
         orphans: 0,
         services,
@@ -124,10 +122,10 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     })
 }
 
-/// Every service of the last `up`.
-pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Vec<ServiceStatus>> {
+/// Every service of the last `up`; none when no supervisord runs them.
+pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
     let Some(supervisord) = Supervisord::connect(&Socket::of(project))? else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let processes = supervisord.processes()?;
     let log = std::fs::read_to_string(project.log("supervisord")).unwrap_or_default();
@@ -136,7 +134,7 @@ pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Vec<S
         let process = processes.iter().find(|process| process.name == service.name());
         service_status(service, address, process, &http, exits(&log, service.name()))
     };
-    Ok(state.services().map(one).collect())
+    Ok(Some(state.services().map(one).collect()))
 }
 
 fn service_status(

@@ -25,7 +25,7 @@ pub(crate) fn show(project: &Project, as_json: bool) -> anyhow::Result<Exit> {
 
 /// What `up` shows of each service at its end: state, pid, address, version.
 pub(crate) fn service_rows(project: &Project, outcome: &Outcome) -> anyhow::Result<Vec<Vec<String>>> {
-    let status = collect::services(project, &State::read(project))?;
+    let status = collect::services(project, &State::read(project))?.unwrap_or_default();
     let mut rows = vec![
         ["SERVICE", "STATE", "PID", "ADDRESS", "VERSION"]
             .map(str::to_owned)
