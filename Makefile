@@ -3,13 +3,13 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # `make down PROJECT=examples/demo` is about another inventory than the one here.
 MISSIONCTL := $(TARGET)/release/missionctl $(if $(PROJECT),--project $(PROJECT))
 # The programs that the tests need, unpacked into a cache where the machine lacks them.
-WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$PATH"
+WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$(scripts/postgres):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare build up down status logs demo test lint fmt bench
+.PHONY: help prepare build up down status logs demo images test test-compose test-images lint fmt bench
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 prepare:
 	@scripts/prepare
@@ -36,6 +36,17 @@ test: prepare ## prove that everything works, with the real programs
 	cargo build --locked --workspace --bins
 	$(TARGET)/debug/missionctl tools
 	$(WITH_TOOLS) cargo test --locked --workspace
+
+images: build ## build the container images of our programs
+	@$(MISSIONCTL) images
+
+test-compose: prepare ## prove the containers, with a real engine and docker compose
+	cargo build --locked --workspace --bins
+	$(TARGET)/debug/missionctl tools
+	$(WITH_TOOLS) scripts/test-compose
+
+test-images: build ## prove the pinned images, where the registries are reached
+	scripts/test-images
 
 lint: prepare ## format, clippy, documentation, licences
 	cargo fmt --all --check

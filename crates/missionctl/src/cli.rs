@@ -15,7 +15,8 @@ Exit codes:
 
 Environment:
   MISSION_CACHE    where fetched programs are kept (default: ${XDG_CACHE_HOME:-~/.cache}/mission-control)
-  MISSION_OFFLINE  when set, nothing is downloaded";
+  MISSION_OFFLINE  when set, nothing is downloaded
+  DOCKER_HOST      the container engine (default: unix:///var/run/docker.sock)";
 
 /// Brings the Mission Control stack up, checks it and takes it down.
 #[derive(Debug, Parser)]
@@ -55,6 +56,8 @@ pub(crate) enum Command {
         /// Folder of the machine.
         folder: PathBuf,
     },
+    /// Build the container images of our programs where their sources have changed, and show their names.
+    Images(Images),
     /// Make sure that the programs of others are there, and show which ones are used.
     Tools(Tools),
 }
@@ -64,6 +67,9 @@ pub(crate) struct Up {
     /// How long to wait for the services to be healthy, and as long again for Prometheus to scrape them, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) timeout: Duration,
+    /// Start nothing when the image of a service can neither be found, pulled nor built.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
@@ -125,6 +131,14 @@ impl Severity {
             Self::Info => "info",
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    /// Network of the builds, such as `host`, which reaches a package registry as this machine does; by default
+    /// `BUILD_NETWORK` of [stack.variables].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
 }
 
 #[derive(Debug, Args)]

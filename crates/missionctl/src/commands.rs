@@ -8,15 +8,17 @@ use std::path::Path;
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::backend::{self, Chosen};
 use crate::cli::{Alerts, Cli, Command, Up};
+use crate::docker::{self, Engine};
 use crate::exit::Exit;
 use crate::inventory::Inventory;
 use crate::native::{self, Stopped};
 use crate::progress::Progress;
 use crate::project::{NoProject, Project};
-use crate::service::Service;
+use crate::state::{Backend, State};
 use crate::tools::{self, Programs};
-use crate::{alerts, demo, init, logs, outcome, preflight, status, table, text};
+use crate::{alerts, demo, init, logs, preflight, status, table, text};
 
 /// Runs a command, and says what went wrong.
 pub(crate) fn main(cli: &Cli) -> Exit {
@@ -51,11 +53,12 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Init => init::write(&project()?).map(|()| Exit::Healthy),
         Command::Render => render(&project()?),
-        Command::Check => Ok(check(&project()?)),
+        Command::Check => check(&project()?),
         Command::Up(arguments) => up(&project()?, arguments),
         Command::Status(arguments) => status::show(&project()?, arguments.json),
         Command::Logs(arguments) => logs::show(&project()?, arguments.service.as_deref(), arguments.follow),
         Command::Down => down(&project()?),
+        Command::Images(arguments) => images(&project()?, arguments.network.as_deref()),
         Command::Alerts {
             command: Alerts::Test(arguments),
         } => alerts::test(&project()?, arguments),
@@ -98,34 +101,50 @@ fn is_of_another_user(project: &Project) -> bool {
     true
 }
 
-/// The inventory when it is valid; all findings have been said then.
-fn valid_inventory(project: &Project) -> Option<Inventory> {
-    let (inventory, mut findings) = Inventory::load(project);
-    if let Some(inventory) = &inventory {
-        preflight::check(inventory, project, &mut findings);
+/// A valid inventory with the backend that is to run it; all findings have been said.
+fn prepared(project: &Project, progress: &Progress) -> anyhow::Result<Option<(Inventory, Chosen)>> {
+    let (mut inventory, mut findings) = Inventory::load(project);
+    let mut chosen = None;
+    if let Some(inventory) = &mut inventory {
+        let backend = backend::choose(project, inventory, progress)?;
+        let containers = match &backend {
+            Chosen::Native => {
+                native::narrow(inventory, &mut findings);
+                None
+            }
+            Chosen::Docker(engine) => {
+                docker::check_variables(project, inventory, &mut findings)?;
+                Some(docker::own_containers(engine, project)?)
+            }
+        };
+        preflight::check(inventory, project, &containers, &mut findings);
+        chosen = Some(backend);
     }
     if !findings.is_empty() {
-        eprintln!("{findings}");
+        progress.note(&findings.to_string());
     }
     if findings.refused() {
-        eprintln!("mission.toml was refused; nothing was touched");
-        return None;
+        progress.note("mission.toml was refused; nothing was touched");
+        return Ok(None);
     }
-    inventory
+    Ok(inventory.zip(chosen))
 }
 
-fn check(project: &Project) -> Exit {
-    let Some(inventory) = valid_inventory(project) else {
-        return Exit::Refused;
+fn check(project: &Project) -> anyhow::Result<Exit> {
+    let progress = Progress::new();
+    let Some((inventory, chosen)) = prepared(project, &progress)? else {
+        return Ok(Exit::Refused);
     };
+    drop(progress);
     println!(
-        "{} is good: {}, {} to start here, {}",
+        "{} is good: {}, {} to start here with the {} backend, {}",
         project.inventory().display(),
         text::count(inventory.machines.len(), "machine"),
         text::count(inventory.services().len(), "service"),
+        chosen.backend().name(),
         text::count(inventory.targets.len(), "further target"),
     );
-    Exit::Healthy
+    Ok(Exit::Healthy)
 }
 
 fn render(project: &Project) -> anyhow::Result<Exit> {
@@ -133,17 +152,25 @@ fn render(project: &Project) -> anyhow::Result<Exit> {
         return Ok(Exit::Refused);
     }
     let _lock = lock(project)?;
-    let Some(inventory) = valid_inventory(project) else {
+    let progress = Progress::new();
+    let Some((mut inventory, chosen)) = prepared(project, &progress)? else {
         return Ok(Exit::Refused);
     };
-    let programs = tools::locate()?;
-    for (tool, reason) in programs.missing.iter().filter(|(tool, _)| tool.without.is_none()) {
-        eprintln!(
-            "{} is left out of supervisord.conf, or checks nothing: {reason}",
-            tool.name
-        );
-    }
-    let (tree, _) = native::rendered(project, &inventory, &programs)?;
+    drop(progress);
+    let tree = match chosen {
+        Chosen::Native => {
+            let programs = tools::locate()?;
+            for (tool, reason) in programs.missing.iter().filter(|(tool, _)| tool.without.is_none()) {
+                eprintln!(
+                    "{} is left out of supervisord.conf, or checks nothing: {reason}",
+                    tool.name
+                );
+            }
+            native::leave_out_missing(&mut inventory, &programs);
+            native::rendered(project, &inventory, &programs)?.0
+        }
+        Chosen::Docker(_) => docker::rendered(project, &inventory)?,
+    };
     let changed = tree.apply(&project.run())?;
     for path in &changed {
         println!("{}", project.run().join(path).display());
@@ -162,38 +189,31 @@ fn up(project: &Project, arguments: &Up) -> anyhow::Result<Exit> {
     if !project.inventory().exists() {
         init::write(project)?;
     }
-    let Some(inventory) = valid_inventory(project) else {
+    let progress = Progress::new();
+    let Some((mut inventory, chosen)) = prepared(project, &progress)? else {
         return Ok(Exit::Refused);
     };
-    let progress = Progress::new();
-    let programs = tools::ensure(wants_grafana(&inventory), &progress)?;
-    let outcome = native::up(project, &inventory, &programs, arguments.timeout, &progress)?;
+    let outcome = match chosen {
+        Chosen::Native => {
+            let programs = tools::ensure(|tool| tools::is_needed(tool, &inventory), &progress)?;
+            native::leave_out_missing(&mut inventory, &programs);
+            native::up(project, &inventory, &programs, arguments.timeout, &progress)?
+        }
+        Chosen::Docker(engine) => {
+            let options = docker::Options {
+                limit: arguments.timeout,
+                is_strict: arguments.strict,
+            };
+            docker::up(project, &mut inventory, &engine, options, &progress)?
+        }
+    };
     drop(progress);
-    outcome::tell(project, &inventory, &outcome)?;
-    say_missing(&programs);
+    outcome.tell(project, &inventory);
     Ok(if outcome.is_healthy() {
         Exit::Healthy
     } else {
         Exit::Unhealthy
     })
-}
-
-fn wants_grafana(inventory: &Inventory) -> bool {
-    inventory
-        .services()
-        .iter()
-        .any(|(service, _)| *service == Service::Grafana)
-}
-
-/// Only programs that the stack can do without are ever missing here.
-fn say_missing(programs: &Programs) {
-    for (tool, reason) in &programs.missing {
-        eprintln!(
-            "{} could not be had, so {} ({reason})",
-            tool.name,
-            tool.without.unwrap_or_default()
-        );
-    }
 }
 
 fn down(project: &Project) -> anyhow::Result<Exit> {
@@ -203,6 +223,20 @@ fn down(project: &Project) -> anyhow::Result<Exit> {
     }
     let _lock = lock(project)?;
     let progress = Progress::new();
+    if State::read(project).backend == Backend::Docker {
+        let gone = docker::down(&Engine::connect()??, project, &progress)?;
+        drop(progress);
+        if gone.containers == 0 {
+            println!("nothing was running");
+        } else {
+            println!(
+                "removed {}; data stays in the volumes {}",
+                text::count(gone.containers, "container"),
+                gone.volumes.join(", ")
+            );
+        }
+        return Ok(Exit::Healthy);
+    }
     let stopped = native::down(project, &progress)?;
     drop(progress);
     match stopped {
@@ -219,9 +253,20 @@ fn down(project: &Project) -> anyhow::Result<Exit> {
     Ok(Exit::Healthy)
 }
 
+fn images(project: &Project, network: Option<&str>) -> anyhow::Result<Exit> {
+    let engine = Engine::connect()??;
+    let progress = Progress::new();
+    let names = docker::build_images(&engine, project, network, &progress)?;
+    drop(progress);
+    for name in names {
+        println!("{name}");
+    }
+    Ok(Exit::Healthy)
+}
+
 fn list_tools(only_path: bool) -> anyhow::Result<Exit> {
     let progress = Progress::new();
-    let programs = tools::ensure(true, &progress)?;
+    let programs = tools::ensure(|_| true, &progress)?;
     drop(progress);
     if only_path {
         println!(
@@ -247,4 +292,15 @@ fn list_tools(only_path: bool) -> anyhow::Result<Exit> {
     print!("{}", table::columns(&rows));
     say_missing(&programs);
     Ok(Exit::Healthy)
+}
+
+/// Only programs that the stack can do without are ever missing here.
+fn say_missing(programs: &Programs) {
+    for (tool, reason) in &programs.missing {
+        eprintln!(
+            "{} could not be had, so {} ({reason})",
+            tool.name,
+            tool.without.unwrap_or_default()
+        );
+    }
 }

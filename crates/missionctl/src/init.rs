@@ -18,6 +18,8 @@ const SUPERVISOR_SOCKETS: [&str; 4] = [
     "/tmp/supervisor.sock",
 ];
 
+const POSTGRES_PORT: u16 = 5432;
+
 /// Writes the file; one that is there stays as it is.
 pub(crate) fn write(project: &Project) -> anyhow::Result<()> {
     let path = project.inventory();
@@ -39,6 +41,7 @@ pub(crate) fn write(project: &Project) -> anyhow::Result<()> {
 struct Found {
     machine: String,
     has_power: bool,
+    has_postgres: bool,
     sockets: Vec<String>,
 }
 
@@ -64,6 +67,7 @@ impl Found {
             has_power: folder_has("sys/class/powercap", "intel-rapl")
                 || folder_has("sys/class/thermal", "thermal_zone")
                 || folder_has("sys/class/hwmon", "hwmon"),
+            has_postgres: listens(root, POSTGRES_PORT),
             sockets,
         }
     }
@@ -79,7 +83,8 @@ impl Found {
 
 [stack]
 bind = "127.0.0.1"          # nothing is reachable from other machines unless you say so
-profile = "core"            # lite leaves out dashboards and the push gateway
+profile = "core"            # lite leaves out dashboards and the push gateway, full adds logs and containers
+# extras = ["longterm"]     # keep everything for a year; also: tracing, elk
 retention = {{ time = "15d", size = "10GB" }}
 
 # [stack.ports]             # when something else has a port already
@@ -96,6 +101,12 @@ exporters = ["node", "rapl", "worker"]
         }
         text.push_str("# limits = { load15 = 12 }  # HighCPULoad fires above it; by default above 1.5 times the cores\n");
         text.push_str(REMOTE);
+        if self.has_postgres {
+            text.push_str("\n# PostgreSQL listens here; docs/inventory.md says how to make the role.\n");
+        } else {
+            text.push_str("\n# A PostgreSQL server; docs/inventory.md says how to make the role.\n");
+        }
+        text.push_str(POSTGRES);
         self.workers(&mut text);
         text.push_str(NOTIFY);
         text
@@ -121,6 +132,15 @@ exporters = ["node", "rapl", "worker"]
     }
 }
 
+/// Whether something listens on the port of this machine: `/proc/net/tcp`, kernel documentation `proc_net_tcp`.
+fn listens(root: &Path, port: u16) -> bool {
+    let local = format!(":{port:04X}");
+    let table = fs::read_to_string(root.join("proc/net/tcp")).unwrap_or_default();
+    let mut sockets = table.lines().map(|line| line.split_whitespace());
+    sockets
+        .any(|mut fields| fields.nth(1).is_some_and(|at| at.ends_with(&local)) && fields.nth(1) == Some("0A"))
+}
+
 const SIMULATED: &str =
     "# power and temperature cannot be read here: load is measured, power is simulated (docs/rapl.md)\n";
 
@@ -135,7 +155,18 @@ const REMOTE: &str = r#"
 # address = "localhost:8080"
 # path = "/metrics"
 # interval = "15s"
+
+# [[probe]]                 # health from outside: one of url, tcp, icmp
+# name = "my-app"
+# url = "http://localhost:8080/health"
+# expect_json = { status = "healthy" }
 "#;
+
+const POSTGRES: &str = "# [postgres]
+# address = \"localhost:5432\"
+# user = \"watcher\"
+# password_file = \"secrets/postgres\"
+";
 
 const NOTIFY: &str = r##"
 # Alerts go where you say, through files that only you can read (chmod 600).
@@ -166,16 +197,49 @@ mod tests {
         assert!(bare.contains(EXPORTERS), "{bare}");
         assert!(bare.contains(SIMULATED), "{bare}");
         assert!(bare.contains("\n# [workers]\n"), "{bare}");
+        assert!(bare.contains("# A PostgreSQL server;"), "{bare}");
 
         fs::create_dir_all(root.path().join("sys/class/powercap/intel-rapl:0")).expect("a zone");
         fs::create_dir_all(root.path().join("var/run")).expect("a folder");
         fs::write(root.path().join("var/run/supervisor.sock"), "").expect("a socket");
+        fs::create_dir_all(root.path().join("proc/net")).expect("a folder");
+        let sockets = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A\n";
+        fs::write(root.path().join("proc/net/tcp"), sockets).expect("a table");
         let full = Found::look(root.path()).inventory();
+        assert!(full.contains("# PostgreSQL listens here;"), "{full}");
         assert!(full.contains(EXPORTERS), "{full}");
         assert!(!full.contains("simulated"), "{full}");
         assert!(
             full.contains("supervisor = [\"unix:///var/run/supervisor.sock\"]"),
             "{full}"
         );
+    }
+
+    #[test]
+    fn every_comment_that_is_a_setting_is_a_good_one() {
+        let text = Found::look(Path::new("/nowhere")).inventory();
+        let settings = text.lines().map(|line| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let is_setting =
+                bare.starts_with('[') || bare.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+            if is_setting { bare } else { line }
+        });
+        let text: Vec<&str> = settings.collect();
+        let table: toml::Table = text
+            .join("\n")
+            .parse()
+            .unwrap_or_else(|error| panic!("{error}\n{text:#?}"));
+        for table_name in [
+            "stack",
+            "machine",
+            "target",
+            "probe",
+            "postgres",
+            "workers",
+            "notify",
+            "maintenance",
+        ] {
+            assert!(table.contains_key(table_name), "{table_name} is in no comment");
+        }
     }
 }

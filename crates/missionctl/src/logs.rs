@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::docker;
 use crate::exit::Exit;
 use crate::inventory::did_you_mean;
 use crate::project::Project;
+use crate::service::Service;
+use crate::state::{Backend, State};
 
 const LINES: usize = 100;
 /// Enough for 100 lines of any service.
@@ -19,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Prints the last lines of one service or all.
 pub(crate) fn show(project: &Project, service: Option<&str>, follow: bool) -> anyhow::Result<Exit> {
+    if State::read(project).backend == Backend::Docker {
+        return docker::show_logs(project, service, follow, LINES);
+    }
     let all = services(project)?;
     let wanted: Vec<String> = match service {
         None => all,
@@ -62,6 +68,45 @@ pub(crate) fn show(project: &Project, service: Option<&str>, follow: bool) -> an
 /// The last lines of a log that may not be there.
 pub(crate) fn last_lines(path: &Path, count: usize) -> Vec<String> {
     tail(path, count).map(|(_, lines)| lines).unwrap_or_default()
+}
+
+/// A place in a service's log, to read on from there.
+pub(crate) enum Mark {
+    /// In a file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// In bytes.
+        offset: u64,
+    },
+    /// In what a container writes.
+    Container(docker::LogMark),
+}
+
+impl Mark {
+    /// The log's end.
+    pub(crate) fn now(project: &Project, service: Service) -> anyhow::Result<Self> {
+        if State::read(project).backend == Backend::Docker {
+            return docker::LogMark::now(project, service.name()).map(Self::Container);
+        }
+        let path = project.log(service.name());
+        let offset = path.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+        Ok(Self::File { path, offset })
+    }
+
+    /// What was written since; none when it cannot be read.
+    pub(crate) fn written_since(&self) -> Option<String> {
+        match self {
+            Self::Container(mark) => Some(mark.written_since()),
+            Self::File { path, offset } => {
+                let mut file = File::open(path).ok()?;
+                file.seek(SeekFrom::Start(*offset)).ok()?;
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).ok()?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        }
+    }
 }
 
 fn services(project: &Project) -> anyhow::Result<Vec<String>> {

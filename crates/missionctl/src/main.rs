@@ -1,9 +1,11 @@
 //! `missionctl`: the one command of Mission Control.
 
 mod alerts;
+mod backend;
 mod cli;
 mod commands;
 mod demo;
+mod docker;
 mod exit;
 mod http;
 mod init;
@@ -18,8 +20,11 @@ mod process;
 mod progress;
 mod project;
 mod prometheus;
+mod reload;
 mod render;
+mod scrapes;
 mod service;
+mod state;
 mod status;
 mod table;
 mod text;

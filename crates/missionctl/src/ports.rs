@@ -45,6 +45,15 @@ pub(crate) fn holder(ip: IpAddr, port: u16) -> Option<Holder> {
     Some(owner(listener.inode).unwrap_or(Holder::User(listener.uid)))
 }
 
+/// Whether something listens on the port, and on loopback addresses alone, where containers do not reach it.
+pub(crate) fn is_only_on_loopback(port: u16) -> bool {
+    let mut on_port = listeners()
+        .into_iter()
+        .filter(|listener| listener.port == port)
+        .peekable();
+    on_port.peek().is_some() && on_port.all(|listener| listener.ip.is_loopback())
+}
+
 fn listeners() -> Vec<Listener> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()

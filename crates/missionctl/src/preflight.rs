@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use crate::inventory::{Findings, HostPort, Inventory, connect};
+use crate::inventory::{Findings, HostPort, Inventory, Question, connect};
 use crate::ports::{self, Holder};
 use crate::process;
 use crate::project::Project;
@@ -13,16 +13,29 @@ use crate::text;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
+/// What runs as containers; nothing when the services run as processes.
+pub(crate) type Containers = Option<Vec<(String, Vec<u16>)>>;
+
 /// Adds what stands in the way of starting, and warnings about what does not answer from here.
-pub(crate) fn check(inventory: &Inventory, project: &Project, findings: &mut Findings) {
+pub(crate) fn check(
+    inventory: &Inventory,
+    project: &Project,
+    containers: &Containers,
+    findings: &mut Findings,
+) {
     for (service, port) in inventory.services() {
-        if let Some(port) = port
-            && let Some(holder) = foreign_holder(inventory, port, &project.run())
-        {
+        let Some(port) = port else { continue };
+        if has_port(containers, service, port) {
+            continue;
+        }
+        if let Some(holder) = foreign_holder(inventory, port, &project.run()) {
             taken(inventory, service, port, &holder, findings);
         }
     }
     unanswered(inventory, findings);
+    if containers.is_some() {
+        out_of_reach(inventory, findings);
+    }
     for socket in inventory
         .workers
         .supervisors
@@ -34,6 +47,59 @@ pub(crate) fn check(inventory: &Inventory, project: &Project, findings: &mut Fin
             let hint =
                 "start supervisord, or correct [workers] supervisor; it is tried again at every scrape";
             findings.warn(findings.header("[workers]"), what, hint);
+        }
+    }
+}
+
+/// Whether a container of this very stack has the port. One in this machine's own network publishes none.
+fn has_port(containers: &Containers, service: Service, port: u16) -> bool {
+    let containers = containers.as_deref().unwrap_or_default();
+    containers.iter().any(|(name, published)| {
+        published.contains(&port) || (published.is_empty() && name == service.name())
+    })
+}
+
+/// Containers reach this machine by another address than its loopback.
+fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
+    let hint = "let it listen on 0.0.0.0 or on the address of this machine in the containers' network, or write \
+                backend = \"native\"";
+    let own: Vec<u16> = inventory
+        .services()
+        .into_iter()
+        .filter_map(|(_, port)| port)
+        .collect();
+    let is_hidden = |port: u16| !own.contains(&port) && ports::is_only_on_loopback(port);
+    for target in inventory.targets.iter().filter(|target| target.is_local()) {
+        if is_hidden(target.address.port) {
+            let what = format!(
+                "target {} listens on loopback alone, where containers do not reach it",
+                target.job
+            );
+            findings.warn(Some(target.span.clone()), what, hint);
+        }
+    }
+    for postgres in inventory
+        .postgres
+        .iter()
+        .filter(|postgres| postgres.address.is_local())
+    {
+        if is_hidden(postgres.address.port) {
+            let what = "PostgreSQL listens on loopback alone, where containers do not reach it";
+            findings.warn(Some(postgres.span.clone()), what, hint);
+        }
+    }
+    for probe in &inventory.probes {
+        let address = match &probe.question {
+            Question::Http { url, .. } => url.address(),
+            Question::Tcp(address) => address.clone(),
+            Question::Icmp(_) => continue,
+        };
+        if address.is_local() && is_hidden(address.port) {
+            let what = format!(
+                "what the probe {} asks listens on loopback alone, where containers do not reach it",
+                probe.name
+            );
+            findings.warn(Some(probe.span.clone()), what, hint);
         }
     }
 }
@@ -151,5 +217,12 @@ fn wanted(inventory: &Inventory) -> Vec<Wanted<'static>> {
             },
         }
     });
-    remote.chain(targets).collect()
+    let postgres = inventory.postgres.iter().map(|postgres| Wanted {
+        address: postgres.address.clone(),
+        what: "PostgreSQL".to_owned(),
+        at: postgres.span.clone(),
+        refuse: false,
+        hint: "nothing is known about it until it does",
+    });
+    remote.chain(targets).chain(postgres).collect()
 }

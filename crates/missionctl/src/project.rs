@@ -2,7 +2,9 @@
 //! in the same folder or, for an example of the repository, in one above it.
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What every folder with the stack's own configuration holds.
@@ -10,6 +12,9 @@ const STACK: &str = "prometheus/prometheus.yml";
 
 /// Everything that missionctl writes, in the folder of the inventory.
 const MISSION: &str = ".mission";
+
+/// The variables of `compose.yaml`, in the run folder.
+pub(crate) const COMPOSE_ENVIRONMENT: &str = "compose.env";
 
 /// A folder that holds `mission.toml`.
 #[derive(Debug, Clone)]
@@ -96,6 +101,27 @@ impl Project {
         self.mission().join("run")
     }
 
+    /// The variables of `compose.yaml`.
+    pub(crate) fn compose_environment(&self) -> PathBuf {
+        self.run().join(COMPOSE_ENVIRONMENT)
+    }
+
+    /// Leads a plain `docker compose` in the stack's folder `compose/` to the variables. A file of the user's own stays,
+    /// and so does the one of the repository's inventory when this is another.
+    pub(crate) fn link_environment(&self) -> io::Result<()> {
+        let link = self.stack.join("compose/.env");
+        if self.root != self.stack || link.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        std::os::unix::fs::symlink(
+            Path::new("..")
+                .join(MISSION)
+                .join("run")
+                .join(COMPOSE_ENVIRONMENT),
+            link,
+        )
+    }
+
     /// What a service stores.
     pub(crate) fn data(&self, service: &str) -> PathBuf {
         self.mission().join("data").join(service)
@@ -119,6 +145,8 @@ impl Project {
     /// Makes `.mission` and keeps it out of the user's version control.
     pub(crate) fn create_folders(&self) -> io::Result<()> {
         std::fs::create_dir_all(self.run())?;
+        // Containers must be able to read what is in it, secrets too, whatever user they run as; nobody else may.
+        std::fs::set_permissions(self.run(), Permissions::from_mode(0o700))?;
         std::fs::create_dir_all(self.logs())?;
         let ignore = self.mission().join(".gitignore");
         if !ignore.exists() {

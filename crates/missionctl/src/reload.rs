@@ -5,36 +5,43 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::bail;
 
-use super::Supervisord;
-use super::state::State;
-use super::unit::Unit;
 use crate::http::Http;
+use crate::metrics;
 use crate::project::Project;
 use crate::render::Tree;
 use crate::service::Service;
-use crate::{logs, metrics};
+use crate::state::State;
 
 const LIMIT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What runs the services.
+pub(crate) trait Runner {
+    /// Sends SIGHUP to a service.
+    fn hang_up(&self, name: &str) -> anyhow::Result<()>;
+    /// The last lines that it wrote.
+    fn last_lines(&self, name: &str, count: usize) -> Vec<String>;
+}
 
 /// Has a service load what it has not loaded yet, and tells whether that was needed. One that has just been started
 /// has loaded everything. What is loaded is written down when that has worked, so an interrupted `up` is caught up by
 /// the next.
 pub(crate) fn reload(
     project: &Project,
-    supervisord: &Supervisord,
+    runner: &impl Runner,
     tree: &Tree,
-    unit: &Unit,
+    service: Service,
+    url: &str,
     is_new: bool,
 ) -> anyhow::Result<bool> {
-    let name = unit.service.name();
-    let digest = tree.digest(|path| is_loaded_by(unit.service, path));
+    let name = service.name();
+    let digest = tree.digest(|path| is_loaded_by(service, path));
     let mut state = State::read(project);
     if state.loaded.get(name) == Some(&digest) {
         return Ok(false);
     }
     if !is_new {
-        hang_up(project, supervisord, unit)?;
+        hang_up(runner, name, url)?;
     }
     state.loaded.insert(name.to_owned(), digest);
     state.write(project)?;
@@ -47,20 +54,21 @@ fn is_loaded_by(service: Service, path: &Path) -> bool {
         // Target files are watched by Prometheus itself.
         Service::Prometheus => path.starts_with("prometheus") && !path.starts_with("prometheus/targets"),
         Service::Alertmanager => path.starts_with("alertmanager"),
+        Service::BlackboxExporter => path.starts_with("blackbox-exporter"),
         _ => false,
     }
 }
 
-/// Both programs publish when they last loaded a configuration; a reload is done when that time changes.
-fn hang_up(project: &Project, supervisord: &Supervisord, unit: &Unit) -> anyhow::Result<()> {
+/// These programs publish when they last loaded a configuration; a reload is done when that time changes.
+fn hang_up(runner: &impl Runner, name: &str, url: &str) -> anyhow::Result<()> {
     let http = Http::new(Duration::from_secs(2));
-    let url = format!("{}/metrics", unit.url().unwrap_or_default());
-    let name = unit.service.name();
+    let url = format!("{url}/metrics");
+    let prefix = name.replace('-', "_");
     let read = |suffix: &str| -> anyhow::Result<Option<f64>> {
         let (_, page) = http.get(&url)?;
         Ok(metrics::value(
             &page,
-            &format!("{name}_config_last_reload_{suffix}"),
+            &format!("{prefix}_config_last_reload_{suffix}"),
         ))
     };
     // One that does not answer is about to be started again, and loads the new configuration then.
@@ -72,12 +80,12 @@ fn hang_up(project: &Project, supervisord: &Supervisord, unit: &Unit) -> anyhow:
         std::thread::sleep(PAUSE);
     }
     let was_good = read("successful")? != Some(0.0);
-    supervisord.hang_up(name)?;
+    runner.hang_up(name)?;
     let deadline = Instant::now() + LIMIT;
     while read("success_timestamp_seconds")? == before {
         let is_refused = was_good && read("successful")? == Some(0.0);
         if is_refused || Instant::now() > deadline {
-            let log = logs::last_lines(&project.log(name), 3).join("\n  ");
+            let log = runner.last_lines(name, 3).join("\n  ");
             bail!("{name} did not take its new configuration and goes on with the old one\n  {log}");
         }
         std::thread::sleep(PAUSE);

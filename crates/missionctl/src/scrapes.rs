@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::unit::Unit;
 use crate::http::Http;
+use crate::inventory::Inventory;
 use crate::progress::Progress;
 use crate::prometheus::{self, ActiveTarget};
+use crate::render::{self, Place};
 use crate::service::Service;
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -20,19 +21,41 @@ pub(crate) struct Scrapes {
     pub(crate) elsewhere: Vec<String>,
 }
 
-/// Waits for a scrape of every healthy unit, as a target of this machine. Of those in `started`, a scrape from before
-/// the wait does not count.
+/// A service that Prometheus is expected to scrape.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// Its job has its name.
+    pub(crate) service: Service,
+    /// `host:port` as Prometheus reaches it.
+    pub(crate) instance: String,
+    /// The machine that its numbers are about.
+    pub(crate) machine: String,
+}
+
+impl Expected {
+    /// Of what Prometheus scrapes here, the services that work.
+    pub(crate) fn of(inventory: &Inventory, place: Place, works: impl Fn(Service) -> bool) -> Vec<Self> {
+        let scraped = render::scraped_here(inventory, place).into_iter();
+        let expected = scraped.filter(|(service, ..)| works(*service));
+        expected
+            .map(|(service, instance, machine)| Self {
+                service,
+                instance,
+                machine,
+            })
+            .collect()
+    }
+}
+
+/// Waits until the Prometheus at `url` has scraped each one. Of those in `started`, a scrape from before the wait does
+/// not count.
 pub(crate) fn until_scraped(
-    healthy: &[&Unit],
+    url: &str,
+    expected: &[Expected],
     started: &[String],
-    machine: &str,
     limit: Duration,
     progress: &Progress,
 ) -> Scrapes {
-    let prometheus = healthy.iter().find(|unit| unit.service == Service::Prometheus);
-    let Some(url) = prometheus.and_then(|unit| unit.url()) else {
-        return Scrapes::default();
-    };
     let is_started = |service: Service| started.iter().any(|name| name == service.name());
     // One that has just been started has scraped nothing before.
     let may_be_stale = |service: Service| is_started(service) && !is_started(Service::Prometheus);
@@ -41,15 +64,15 @@ pub(crate) fn until_scraped(
     let mut awaited: Option<Vec<Awaited>> = None;
     progress.step("waiting until Prometheus has scraped them");
     loop {
-        let answer = prometheus::targets(&http, &url);
+        let answer = prometheus::targets(&http, url);
         let is_late = Instant::now() > deadline;
         match answer {
             Ok(targets) => {
                 let awaited = awaited.get_or_insert_with(|| {
-                    let scraped = healthy.iter().filter(|unit| unit.service.is_scraped());
-                    scraped
-                        .filter_map(|unit| Awaited::new(unit, machine, &targets, may_be_stale(unit.service)))
-                        .collect()
+                    let awaited = expected
+                        .iter()
+                        .map(|one| Awaited::new(one, &targets, may_be_stale(one.service)));
+                    awaited.collect()
                 });
                 let open: Vec<&Awaited> = awaited.iter().filter(|one| !one.is_up(&targets)).collect();
                 if open.is_empty() || is_late {
@@ -83,16 +106,16 @@ struct Awaited<'a> {
 }
 
 impl<'a> Awaited<'a> {
-    fn new(unit: &Unit, machine: &'a str, targets: &[ActiveTarget], may_be_stale: bool) -> Option<Self> {
+    fn new(expected: &'a Expected, targets: &[ActiveTarget], may_be_stale: bool) -> Self {
         let mut awaited = Self {
-            job: unit.service.name(),
-            instance: unit.address.as_ref()?.to_string(),
-            machine,
+            job: expected.service.name(),
+            instance: expected.instance.clone(),
+            machine: &expected.machine,
             stale: None,
         };
         let before = awaited.find(targets).filter(|_| may_be_stale);
         awaited.stale = before.map(|target| target.last_scrape.clone());
-        Some(awaited)
+        awaited
     }
 
     fn is(&self, target: &ActiveTarget) -> bool {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The scrape job of all probes, which is no service's own: blackbox-exporter answers for it.
+pub(crate) const PROBE_JOB: &str = "probe";
+
 /// A program that missionctl starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Service {
@@ -21,15 +24,35 @@ pub(crate) enum Service {
     WorkerExporter,
     /// A made-up laptop for rapl-exporter to watch.
     DemoMachine,
+    /// Asks from outside: HTTP, TCP, ICMP.
+    BlackboxExporter,
+    /// A PostgreSQL server.
+    PostgresExporter,
+    /// Keeps samples for longer than Prometheus does.
+    VictoriaMetrics,
+    /// Stores logs.
+    Loki,
+    /// Reads logs and sends them to Loki.
+    Alloy,
+    /// Containers.
+    Cadvisor,
+    /// Stores and shows traces.
+    Jaeger,
+    /// Stores documents.
+    Elasticsearch,
+    /// Shows what Elasticsearch has.
+    Kibana,
 }
 
 use Service::{
-    Alertmanager, DemoMachine, Grafana, NodeExporter, Prometheus, Pushgateway, RaplExporter, WorkerExporter,
+    Alertmanager, Alloy, BlackboxExporter, Cadvisor, DemoMachine, Elasticsearch, Grafana, Jaeger, Kibana,
+    Loki, NodeExporter, PostgresExporter, Prometheus, Pushgateway, RaplExporter, VictoriaMetrics,
+    WorkerExporter,
 };
 
 impl Service {
     /// In the order in which they are started and listed.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 17] = [
         Prometheus,
         Alertmanager,
         Pushgateway,
@@ -37,6 +60,15 @@ impl Service {
         DemoMachine,
         RaplExporter,
         WorkerExporter,
+        BlackboxExporter,
+        PostgresExporter,
+        VictoriaMetrics,
+        Loki,
+        Alloy,
+        Cadvisor,
+        Jaeger,
+        Elasticsearch,
+        Kibana,
         Grafana,
     ];
 
@@ -51,6 +83,15 @@ impl Service {
             RaplExporter => "rapl-exporter",
             WorkerExporter => "worker-exporter",
             DemoMachine => "demo-machine",
+            BlackboxExporter => "blackbox-exporter",
+            PostgresExporter => "postgres-exporter",
+            VictoriaMetrics => "victoria-metrics",
+            Loki => "loki",
+            Alloy => "alloy",
+            Cadvisor => "cadvisor",
+            Jaeger => "jaeger",
+            Elasticsearch => "elasticsearch",
+            Kibana => "kibana",
         }
     }
 
@@ -87,29 +128,60 @@ impl Service {
             RaplExporter => Some(9401),
             WorkerExporter => Some(9403),
             DemoMachine => None,
+            BlackboxExporter => Some(9115),
+            PostgresExporter => Some(9187),
+            VictoriaMetrics => Some(8428),
+            Loki => Some(3100),
+            Alloy => Some(12345),
+            Cadvisor => Some(8080),
+            Jaeger => Some(16686),
+            Elasticsearch => Some(9200),
+            Kibana => Some(5601),
         }
     }
 
-    /// Answers 200 as soon as the service does its work; none for what serves nobody and works when it runs.
+    /// The TCP port on which its metrics are, where that is not the one it serves on.
+    pub(crate) const fn metrics_port(self) -> Option<u16> {
+        match self {
+            Jaeger => Some(8888),
+            _ => None,
+        }
+    }
+
+    /// Answers 200 as soon as the service does its work; none for what works when it runs, and for Jaeger, which says
+    /// so on a port of its own.
     pub(crate) const fn health_path(self) -> Option<&'static str> {
         match self {
-            Prometheus | Alertmanager | Pushgateway => Some("/-/ready"),
+            Prometheus | Alertmanager | Pushgateway | Alloy => Some("/-/ready"),
             Grafana => Some("/api/health"),
-            NodeExporter => Some("/"),
+            NodeExporter | PostgresExporter => Some("/"),
             RaplExporter | WorkerExporter => Some("/readyz"),
-            DemoMachine => None,
+            BlackboxExporter => Some("/-/healthy"),
+            VictoriaMetrics => Some("/health"),
+            Loki => Some("/ready"),
+            Cadvisor => Some("/healthz"),
+            Elasticsearch => Some("/_cluster/health?local=true"),
+            Kibana => Some("/api/status"),
+            DemoMachine | Jaeger => None,
         }
     }
 
     /// Has a scrape job of its name.
     pub(crate) const fn is_scraped(self) -> bool {
-        !matches!(self, Grafana | DemoMachine)
+        !matches!(self, DemoMachine | Elasticsearch | Kibana)
+    }
+
+    /// Runs as a plain process too; the others exist in containers only.
+    pub(crate) const fn exists_natively(self) -> bool {
+        !matches!(self, Cadvisor | Jaeger | Elasticsearch | Kibana)
     }
 
     /// The executable's canonical name.
     pub(crate) const fn program(self) -> &'static str {
         match self {
             NodeExporter => "node_exporter",
+            BlackboxExporter => "blackbox_exporter",
+            PostgresExporter => "postgres_exporter",
             DemoMachine => "missionctl",
             other => other.name(),
         }
@@ -122,7 +194,7 @@ impl Service {
 
     /// Read its configuration again on SIGHUP, so that a change needs no restart.
     pub(crate) const fn reloads(self) -> bool {
-        matches!(self, Prometheus | Alertmanager)
+        matches!(self, Prometheus | Alertmanager | BlackboxExporter)
     }
 }
 

@@ -10,10 +10,33 @@ use crate::project::Project;
 use crate::render::write_atomically;
 use crate::service::Service;
 
+/// What the services run as.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    /// Processes under supervisord.
+    #[default]
+    Native,
+    /// Containers.
+    Docker,
+}
+
+impl Backend {
+    /// Its word in `mission.toml`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Docker => "docker",
+        }
+    }
+}
+
 /// What was last applied.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub(crate) struct State {
+    /// What the services run as.
+    pub(crate) backend: Backend,
     /// Value of the label `machine` for this machine.
     pub(crate) machine: String,
     /// Where alerts find their runbooks.

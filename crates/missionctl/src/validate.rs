@@ -1,4 +1,4 @@
-//! Has Prometheus' and Alertmanager's own tools read the configuration in a staging folder, before anything that runs
+//! Has the programs' own tools read the configuration in a staging folder, before anything that runs
 //! can see it.
 
 use std::path::Path;
@@ -30,6 +30,12 @@ pub(crate) fn staged(project: &Project, tree: &Tree, programs: &Programs) -> any
         "amtool",
         &["check-config"],
         &staging.path().join("alertmanager/alertmanager.yml"),
+    )?;
+    check(
+        programs,
+        "blackbox_exporter",
+        &["--config.check", "--config.file"],
+        &staging.path().join("blackbox-exporter/blackbox.yml"),
     )
 }
 

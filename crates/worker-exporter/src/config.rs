@@ -56,8 +56,8 @@ pub(crate) struct SourceSettings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(default)]
-    source: Vec<Source>,
+    /// An empty list has to be written: it says that nothing is to be watched, a file without one is a mistake.
+    source: Option<Vec<Source>>,
 }
 
 #[derive(Deserialize)]
@@ -155,14 +155,14 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<SourceSettings>> {
         let place = at(error.span().map_or(0, |span| span.start));
         anyhow::anyhow!("{place}: {}", error.message())
     })?;
-    if file.source.is_empty() {
+    let Some(listed) = file.source else {
         bail!(
-            "{}: no [[source]]; give at least one with its url",
+            "{}: no [[source]]; give at least one with its url, or `source = []` to watch nothing",
             path.display()
         );
-    }
+    };
     let mut sources: Vec<SourceSettings> = Vec::new();
-    for source in file.source {
+    for source in listed {
         let place = at(source.url.span().start);
         let endpoint: Endpoint = source
             .url
@@ -215,6 +215,11 @@ mod tests {
         assert_eq!(sources[0].patterns, [Pattern::new("worker_*")]);
         assert_eq!(sources[1].endpoint.to_string(), "http://box:9001");
         assert_eq!(sources[1].patterns, [Pattern::new("*")]);
+    }
+
+    #[test]
+    fn nothing_to_watch_has_to_be_said() {
+        assert!(read("source = []\n").unwrap().is_empty());
     }
 
     #[test]

@@ -2,13 +2,11 @@
 //! its log.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::routing::Channel;
 use crate::http::Http;
+use crate::logs;
 use crate::metrics;
 use crate::progress::Progress;
 use crate::project::Project;
@@ -48,8 +46,7 @@ pub(crate) struct Start<'a> {
     pub(super) http: &'a Http,
     metrics_url: String,
     page: String,
-    log: PathBuf,
-    log_offset: u64,
+    log: logs::Mark,
     at: Instant,
 }
 
@@ -58,14 +55,12 @@ impl<'a> Start<'a> {
     pub(crate) fn now(project: &Project, http: &'a Http, url: &str) -> anyhow::Result<Self> {
         let metrics_url = format!("{url}/metrics");
         let (_, page) = http.get(&metrics_url)?;
-        let log = project.log(Service::Alertmanager.name());
-        let log_offset = log.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+        let log = logs::Mark::now(project, Service::Alertmanager)?;
         Ok(Self {
             http,
             metrics_url,
             page,
             log,
-            log_offset,
             at: Instant::now(),
         })
     }
@@ -82,11 +77,7 @@ impl<'a> Start<'a> {
 
     /// The last reason in the log for this channel.
     fn reason(&self, channel: &Channel) -> Option<String> {
-        let mut file = File::open(&self.log).ok()?;
-        file.seek(SeekFrom::Start(self.log_offset)).ok()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).ok()?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.log.written_since()?;
         let of_dispatcher = format!("{}/{}[", channel.receiver, channel.kind);
         let of_channel = format!("receiver={} integration={}[", channel.receiver, channel.kind);
         let line = text

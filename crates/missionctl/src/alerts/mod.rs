@@ -10,14 +10,15 @@ use serde_json::json;
 
 use self::delivery::Verdict;
 use self::routing::Channel;
+use crate::backend;
 use crate::cli::AlertsTest;
 use crate::exit::Exit;
 use crate::http::Http;
-use crate::native::{Socket, State, Supervisord};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::render::TEST_ALERT;
 use crate::service::Service;
+use crate::state::State;
 use crate::text;
 
 const KINDS: [&str; 2] = ["slack", "webhook"];
@@ -26,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// Sends a test alert and follows it.
 pub(crate) fn test(project: &Project, arguments: &AlertsTest) -> anyhow::Result<Exit> {
     let state = State::read(project);
-    let running = Supervisord::connect(&Socket::of(project))?.is_some();
+    let running = backend::running(project)?.is_some();
     let Some(url) = state.url(Service::Alertmanager).filter(|_| running) else {
         println!("not running; missionctl up starts the stack");
         return Ok(Exit::NotRunning);

@@ -14,6 +14,13 @@ pub(crate) struct HostPort {
     pub(crate) port: u16,
 }
 
+impl HostPort {
+    /// It is on the machine that missionctl runs on.
+    pub(crate) fn is_local(&self) -> bool {
+        is_local(&self.host)
+    }
+}
+
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

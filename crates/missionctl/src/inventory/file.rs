@@ -12,6 +12,8 @@ pub(crate) struct File {
     pub(crate) stack: Stack,
     pub(crate) machine: Vec<Machine>,
     pub(crate) target: Vec<Target>,
+    pub(crate) probe: Vec<Probe>,
+    pub(crate) postgres: Option<Postgres>,
     pub(crate) workers: Workers,
     pub(crate) notify: Notify,
     pub(crate) maintenance: Vec<Maintenance>,
@@ -24,18 +26,21 @@ pub(crate) struct Stack {
     pub(crate) bind: Option<Spanned<String>>,
     pub(crate) backend: Option<Spanned<String>>,
     pub(crate) profile: Option<Spanned<String>>,
+    pub(crate) extras: Vec<Spanned<String>>,
     pub(crate) demo: Option<Spanned<bool>>,
     pub(crate) retention: Retention,
     pub(crate) ports: Ports,
     pub(crate) runbook_base: Option<Spanned<String>>,
+    pub(crate) variables: BTreeMap<String, Spanned<String>>,
 }
 
-/// `retention = { time = "15d", size = "10GB" }`
+/// `retention = { time = "15d", size = "10GB", longterm = "1y" }`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retention {
     pub(crate) time: Option<Spanned<String>>,
     pub(crate) size: Option<Spanned<String>>,
+    pub(crate) longterm: Option<Spanned<String>>,
 }
 
 /// `[stack.ports]`
@@ -49,6 +54,15 @@ pub(crate) struct Ports {
     pub(crate) node_exporter: Option<Spanned<u16>>,
     pub(crate) rapl_exporter: Option<Spanned<u16>>,
     pub(crate) worker_exporter: Option<Spanned<u16>>,
+    pub(crate) blackbox_exporter: Option<Spanned<u16>>,
+    pub(crate) postgres_exporter: Option<Spanned<u16>>,
+    pub(crate) victoria_metrics: Option<Spanned<u16>>,
+    pub(crate) loki: Option<Spanned<u16>>,
+    pub(crate) alloy: Option<Spanned<u16>>,
+    pub(crate) cadvisor: Option<Spanned<u16>>,
+    pub(crate) jaeger: Option<Spanned<u16>>,
+    pub(crate) elasticsearch: Option<Spanned<u16>>,
+    pub(crate) kibana: Option<Spanned<u16>>,
 }
 
 /// `[[machine]]`
@@ -86,6 +100,29 @@ pub(crate) struct Target {
 
 fn yes() -> bool {
     true
+}
+
+/// `[[probe]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probe {
+    pub(crate) name: Spanned<String>,
+    pub(crate) url: Option<Spanned<String>>,
+    pub(crate) tcp: Option<Spanned<String>>,
+    pub(crate) icmp: Option<Spanned<String>>,
+    pub(crate) expect_json: Option<Spanned<toml::Table>>,
+    pub(crate) interval: Option<Spanned<String>>,
+}
+
+/// `[postgres]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    pub(crate) address: Spanned<String>,
+    pub(crate) database: Option<Spanned<String>>,
+    pub(crate) user: Spanned<String>,
+    pub(crate) password_file: Option<Spanned<String>>,
+    pub(crate) sslmode: Option<Spanned<String>>,
 }
 
 /// `[workers]`

@@ -2,24 +2,37 @@
 //! what is wrong where.
 
 mod address;
+mod amounts;
+mod choices;
+mod expectation;
 mod file;
 mod machines;
 mod notify;
+mod postgres;
+mod probes;
 mod problem;
 mod secret;
 mod stack;
 mod syntax;
 mod targets;
+mod url;
 mod windows;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::address::{HostPort, connect, hostname};
+pub(crate) use self::amounts::milliseconds;
+pub(crate) use self::choices::Backend;
+pub(crate) use self::expectation::{Expectation, Leaf};
+pub(crate) use self::postgres::Postgres;
+pub(crate) use self::probes::{Probe, Question};
 pub(crate) use self::problem::{Findings, did_you_mean};
-pub(crate) use self::stack::{Stack, milliseconds};
+pub(crate) use self::stack::Stack;
+pub(crate) use self::url::Url;
 pub(crate) use self::windows::Window;
 use crate::project::Project;
 use crate::service::Service;
@@ -34,6 +47,10 @@ pub(crate) struct Inventory {
     pub(crate) machines: Vec<Machine>,
     /// Whatever else speaks Prometheus.
     pub(crate) targets: Vec<Target>,
+    /// What is asked from outside.
+    pub(crate) probes: Vec<Probe>,
+    /// The PostgreSQL server, when there is one.
+    pub(crate) postgres: Option<Postgres>,
     /// Which workers to watch on this machine.
     pub(crate) workers: Workers,
     /// Slack, when configured.
@@ -42,6 +59,7 @@ pub(crate) struct Inventory {
     pub(crate) webhook: Option<Webhook>,
     /// Recurring times at which some alerts are not sent.
     pub(crate) windows: Vec<Window>,
+    left_out: BTreeSet<Service>,
 }
 
 /// A machine that is watched.
@@ -125,7 +143,7 @@ impl Inventory {
             return (None, findings);
         };
 
-        let stack = stack::check(&file.stack, &mut findings);
+        let stack = stack::check(&file, &mut findings);
         let machines = machines::check(&file.machine, &stack, &mut findings);
         machines::demo(&file.stack, &machines, &mut findings);
         let targets = targets::check(&file.target, &machines, &stack, &mut findings);
@@ -142,6 +160,12 @@ impl Inventory {
                 .as_ref()
                 .and_then(|webhook| notify::webhook(webhook, project, &mut findings)),
             windows: windows::check(&file.maintenance, &machines, &mut findings),
+            probes: probes::check(&file.probe, &mut findings),
+            postgres: file
+                .postgres
+                .as_ref()
+                .and_then(|postgres| postgres::check(postgres, project, &mut findings)),
+            left_out: BTreeSet::new(),
             stack,
             machines,
             targets,
@@ -161,6 +185,16 @@ impl Inventory {
             .map_or_else(address::hostname, |machine| machine.name.clone())
     }
 
+    /// Value of the label `machine` for what is asked at a host: the machine that has it as its address, else the host
+    /// itself.
+    pub(crate) fn machine_of(&self, host: &str) -> String {
+        if address::is_local(host) {
+            return self.local_name();
+        }
+        let machine = self.machines.iter().find(|machine| machine.host == host);
+        machine.map_or_else(|| host.to_owned(), |machine| machine.name.clone())
+    }
+
     /// Services to start here, with the ports of those that have one, in starting order.
     pub(crate) fn services(&self) -> Vec<(Service, Option<u16>)> {
         let local = self.local();
@@ -170,14 +204,25 @@ impl Inventory {
         };
         Service::ALL
             .into_iter()
+            .filter(|service| !self.left_out.contains(service))
             .filter_map(|service| match service.exporter() {
                 Some(_) => port_here(service).map(|port| (service, Some(port))),
                 None => self
                     .stack
-                    .starts(service)
+                    .wants(service)
                     .then(|| (service, self.stack.port(service))),
             })
             .collect()
+    }
+
+    /// Whether a service is to be started here.
+    pub(crate) fn runs(&self, service: Service) -> bool {
+        self.services().iter().any(|(running, _)| *running == service)
+    }
+
+    /// Goes on without a service that cannot run here: nothing scrapes it, and nothing is sent to it.
+    pub(crate) fn leave_out(&mut self, service: Service) {
+        self.left_out.insert(service);
     }
 
     /// URL below which `docs/` can be read, with a slash at its end.

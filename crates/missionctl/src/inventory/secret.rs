@@ -18,67 +18,95 @@ pub(crate) struct SecretUrl {
 
 /// Reads and checks a file that holds one URL.
 pub(crate) fn url(file: &Spanned<String>, root: &Path, findings: &mut Findings) -> Option<SecretUrl> {
-    let path = root.join(file.get_ref());
-    let refuse = |findings: &mut Findings, what: String, hint: String| {
-        findings.refuse(Some(file.span()), what, hint);
-        None
-    };
-    let shown = path.display();
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) => {
-            let what = format!("secret file {shown}: {}", crate::text::io_reason(&error));
-            let hint = format!(
-                "put the URL in: (umask 077; mkdir -p {}; cat > {})",
-                shell_word(path.parent().unwrap_or(&path)),
-                shell_word(&path)
-            );
-            return refuse(findings, what, hint);
-        }
-    };
-    if !metadata.is_file() {
-        return refuse(
-            findings,
-            format!("secret file {shown} is not a file"),
-            "name a file that holds the URL".into(),
-        );
-    }
-    let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let what = format!("secret file {shown} can be read by others (mode {mode:04o})");
-        return refuse(findings, what, format!("chmod 600 {}", shell_word(&path)));
-    }
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            let what = format!("secret file {shown}: {}", crate::text::io_reason(&error));
-            return refuse(
-                findings,
-                what,
-                "it must belong to the user who runs missionctl".into(),
-            );
-        }
-    };
-    match check(text.trim()) {
-        Ok(()) => Some(SecretUrl {
-            url: text.trim().to_owned(),
-            path,
-        }),
+    let (path, text) = line(file, root, "a URL such as https://…", findings)?;
+    match check(&text) {
+        Ok(()) => Some(SecretUrl { url: text, path }),
         Err(wrong) => {
-            let hint = "the file holds one line, the URL: https://…".to_owned();
-            refuse(findings, format!("secret file {shown} {wrong}"), hint)
+            let what = format!("secret file {} {wrong}", path.display());
+            findings.refuse(
+                Some(file.span()),
+                what,
+                "the file holds one line, a URL such as https://…",
+            );
+            None
         }
     }
 }
 
+/// Checks a file that holds one password. postgres-exporter 0.11 takes none with a blank, and writes it to its log then.
+pub(crate) fn password(file: &Spanned<String>, root: &Path, findings: &mut Findings) -> Option<PathBuf> {
+    let (path, text) = line(file, root, "the password", findings)?;
+    if text.contains(char::is_whitespace) {
+        let what = format!("the password in {} has a blank", path.display());
+        findings.refuse(
+            Some(file.span()),
+            what,
+            "postgres-exporter takes none; give the role another password",
+        );
+        return None;
+    }
+    Some(path)
+}
+
+/// The path and the one line of a file that nobody else can read.
+fn line(
+    file: &Spanned<String>,
+    root: &Path,
+    holds: &str,
+    findings: &mut Findings,
+) -> Option<(PathBuf, String)> {
+    let path = root.join(file.get_ref());
+    match read(&path, holds) {
+        Ok(text) => Some((path, text)),
+        Err((wrong, hint)) => {
+            findings.refuse(
+                Some(file.span()),
+                format!("secret file {} {wrong}", path.display()),
+                hint,
+            );
+            None
+        }
+    }
+}
+
+fn read(path: &Path, holds: &str) -> Result<String, (String, String)> {
+    let metadata = path.metadata().map_err(|error| {
+        let hint = format!(
+            "put {holds} in: (umask 077; mkdir -p {}; cat > {})",
+            shell_word(path.parent().unwrap_or(path)),
+            shell_word(path)
+        );
+        (
+            format!("cannot be read: {}", crate::text::io_reason(&error)),
+            hint,
+        )
+    })?;
+    if !metadata.is_file() {
+        return Err((
+            "is not a file".to_owned(),
+            format!("name a file that holds {holds}"),
+        ));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let what = format!("can be read by others (mode {mode:04o})");
+        return Err((what, format!("chmod 600 {}", shell_word(path))));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot be read: {}", crate::text::io_reason(&error));
+        (what, "it must belong to the user who runs missionctl".to_owned())
+    })?;
+    let text = text.trim();
+    let wrong = match text.lines().count() {
+        0 => "is empty",
+        1 => return Ok(text.to_owned()),
+        _ => "has more than one line",
+    };
+    Err((wrong.to_owned(), format!("the file holds one line, {holds}")))
+}
+
 /// What is wrong with the text, in words that do not repeat it.
 fn check(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Err("is empty");
-    }
-    if text.lines().count() > 1 {
-        return Err("has more than one line");
-    }
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err("does not hold a URL");
     };

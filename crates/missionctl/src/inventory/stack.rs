@@ -6,46 +6,59 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::address;
-use super::file;
-use super::problem::{Findings, did_you_mean};
+use super::amounts::{retention_longterm, retention_size, retention_time};
+use super::choices::{self, Backend, Extra, Profile};
+use super::problem::Findings;
+use super::{address, file};
 use crate::service::Service;
-
-/// How much of the stack is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// Collect and alert; nothing that a small machine can do without.
-    Lite,
-    /// Dashboards and the push gateway as well.
-    Core,
-}
 
 /// `[stack]`, checked.
 #[derive(Debug)]
 pub(crate) struct Stack {
     /// Address that every service listens on.
     pub(crate) bind: IpAddr,
+    /// What the services run as.
+    pub(crate) backend: Backend,
     /// How much is started.
     pub(crate) profile: Profile,
+    /// What is started on top of it.
+    pub(crate) extras: Vec<Extra>,
     /// rapl-exporter watches a made-up laptop instead of this machine.
     pub(crate) demo: bool,
     /// How long samples are kept, as Prometheus writes it.
     pub(crate) retention_time: String,
     /// How much disk samples may take, as Prometheus writes it.
     pub(crate) retention_size: Option<String>,
+    /// How long VictoriaMetrics keeps samples, as it writes it.
+    pub(crate) retention_longterm: String,
     /// Where alerts find their runbooks; none means the project's own folder.
     pub(crate) runbook_base: Option<String>,
+    /// Variables of `compose.yaml` that the user sets.
+    pub(crate) variables: BTreeMap<String, String>,
+    variable_spans: BTreeMap<String, Range<usize>>,
     ports: BTreeMap<Service, (u16, Range<usize>)>,
+    wanted: BTreeMap<Service, Option<Range<usize>>>,
 }
 
 impl Stack {
-    /// Whether a service that no `[[machine]]` names is started.
-    pub(crate) const fn starts(&self, service: Service) -> bool {
-        match service {
-            Service::Grafana | Service::Pushgateway => matches!(self.profile, Profile::Core),
-            Service::DemoMachine => self.demo,
-            _ => true,
-        }
+    /// Whether the inventory asks for a service that no `[[machine]]` names.
+    pub(crate) fn wants(&self, service: Service) -> bool {
+        self.wanted.contains_key(&service)
+    }
+
+    /// Where it asks for it, when it does so in so many words.
+    pub(crate) fn wanted_at(&self, service: Service) -> Option<Range<usize>> {
+        self.wanted.get(&service).cloned().flatten()
+    }
+
+    /// Whether such a service is started, as far as the inventory decides it.
+    pub(crate) fn starts(&self, service: Service) -> bool {
+        self.wants(service) && (self.backend != Backend::Native || service.exists_natively())
+    }
+
+    /// Where the inventory sets a variable.
+    pub(crate) fn variable_span(&self, name: &str) -> Option<Range<usize>> {
+        self.variable_spans.get(name).cloned()
     }
 
     /// The port of a service; none when it has none.
@@ -61,17 +74,69 @@ impl Stack {
 }
 
 /// Checks `[stack]`; what is wrong is replaced by its default so that the rest can be checked too.
-pub(crate) fn check(stack: &file::Stack, findings: &mut Findings) -> Stack {
-    backend(stack.backend.as_ref(), findings);
-    Stack {
+pub(crate) fn check(file: &file::File, findings: &mut Findings) -> Stack {
+    let stack = &file.stack;
+    let demo = stack.demo.as_ref().filter(|demo| *demo.get_ref());
+    let backend = choices::backend(stack.backend.as_ref(), demo, findings);
+    let profile = choices::profile(stack.profile.as_ref(), findings);
+    let extras = choices::extras(&stack.extras, findings);
+    let mut checked = Stack {
         bind: bind(stack.bind.as_ref(), findings),
-        profile: profile(stack.profile.as_ref(), findings),
-        demo: stack.demo.as_ref().is_some_and(|demo| *demo.get_ref()),
+        backend,
+        profile,
+        extras,
+        demo: demo.is_some(),
         retention_time: retention_time(stack.retention.time.as_ref(), findings),
         retention_size: retention_size(stack.retention.size.as_ref(), findings),
+        retention_longterm: retention_longterm(stack.retention.longterm.as_ref(), findings),
         runbook_base: runbook_base(stack.runbook_base.as_ref(), findings),
+        variables: variables(&stack.variables, findings),
+        variable_spans: spans(&stack.variables),
         ports: ports(&stack.ports, findings),
+        wanted: BTreeMap::new(),
+    };
+    checked.wanted = wanted(&checked, file);
+    checked
+}
+
+/// The services that no `[[machine]]` names, each with the word that asks for it.
+fn wanted(stack: &Stack, file: &file::File) -> BTreeMap<Service, Option<Range<usize>>> {
+    let mut wanted = BTreeMap::new();
+    let mut add = |services: &[Service], at: Option<Range<usize>>| {
+        wanted.extend(services.iter().map(|service| (*service, at.clone())));
+    };
+    let profile = file.stack.profile.as_ref().map(Spanned::span);
+    add(&[Service::Prometheus, Service::Alertmanager], None);
+    if stack.profile >= Profile::Core {
+        add(&[Service::Pushgateway, Service::Grafana], profile.clone());
     }
+    if stack.profile >= Profile::Full {
+        add(&[Service::Loki, Service::Alloy, Service::Cadvisor], profile);
+    }
+    for extra in &stack.extras {
+        let mut words = file.stack.extras.iter();
+        let at = words
+            .find(|word| word.get_ref() == extra.name())
+            .map(Spanned::span);
+        match extra {
+            Extra::Longterm => add(&[Service::VictoriaMetrics], at),
+            Extra::Tracing => add(&[Service::Jaeger], at),
+            Extra::Elk => add(&[Service::Elasticsearch, Service::Kibana], at),
+        }
+    }
+    if let Some(probe) = file.probe.first() {
+        add(&[Service::BlackboxExporter], Some(probe.name.span()));
+    }
+    if let Some(postgres) = &file.postgres {
+        add(&[Service::PostgresExporter], Some(postgres.address.span()));
+    }
+    if stack.demo {
+        add(
+            &[Service::DemoMachine],
+            file.stack.demo.as_ref().map(Spanned::span),
+        );
+    }
+    wanted
 }
 
 fn bind(bind: Option<&Spanned<String>>, findings: &mut Findings) -> IpAddr {
@@ -95,115 +160,35 @@ fn bind(bind: Option<&Spanned<String>>, findings: &mut Findings) -> IpAddr {
     ip
 }
 
-fn backend(backend: Option<&Spanned<String>>, findings: &mut Findings) {
-    let Some(backend) = backend else { return };
-    match backend.get_ref().as_str() {
-        "auto" | "native" => {}
-        "docker" => findings.refuse(
-            Some(backend.span()),
-            "the docker backend is not part of this version",
-            "write backend = \"native\" (plain processes, no root needed) or \"auto\"",
-        ),
-        other => one_of(backend.span(), other, &["auto", "native"], findings),
+fn variables(
+    variables: &BTreeMap<String, Spanned<String>>,
+    findings: &mut Findings,
+) -> BTreeMap<String, String> {
+    for (name, value) in variables {
+        let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        if !is_name {
+            let hint = "the variables of compose/compose.yaml have capital letters, digits and underscores";
+            findings.refuse(
+                Some(value.span()),
+                format!("`{name}` is no name of a variable"),
+                hint,
+            );
+        }
     }
+    variables
+        .iter()
+        .map(|(name, value)| (name.clone(), value.get_ref().clone()))
+        .collect()
 }
 
-fn profile(profile: Option<&Spanned<String>>, findings: &mut Findings) -> Profile {
-    let Some(profile) = profile else {
-        return Profile::Core;
-    };
-    match profile.get_ref().as_str() {
-        "lite" => return Profile::Lite,
-        "core" => {}
-        "full" => findings.refuse(
-            Some(profile.span()),
-            "the full profile (logs, traces, long-term storage) is not part of this version",
-            "write profile = \"core\"",
-        ),
-        other => one_of(profile.span(), other, &["lite", "core"], findings),
-    }
-    Profile::Core
-}
-
-/// Refuses a word that is none of the known ones.
-pub(crate) fn one_of(at: Range<usize>, word: &str, known: &[&str], findings: &mut Findings) {
-    let hint = match did_you_mean(word, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => "this file names none; remove it".to_owned(),
-        None => format!("known: {}", known.join(", ")),
-    };
-    findings.refuse(Some(at), format!("`{word}` is not known here"), hint);
-}
-
-fn retention_time(time: Option<&Spanned<String>>, findings: &mut Findings) -> String {
-    const DEFAULT: &str = "15d";
-    time.and_then(|time| duration(time, findings))
-        .unwrap_or_else(|| DEFAULT.to_owned())
-}
-
-/// Refuses what Prometheus would not take as a duration.
-pub(crate) fn duration(text: &Spanned<String>, findings: &mut Findings) -> Option<String> {
-    if is_duration(text.get_ref()) {
-        return Some(text.get_ref().clone());
-    }
-    findings.refuse(
-        Some(text.span()),
-        format!("`{}` is not a duration", text.get_ref()),
-        "write a number and a unit, 290y at most: 30s, 5m, 12h, 15d, 2w, 1y",
-    );
-    None
-}
-
-/// Whether Prometheus takes the text as a duration that is not zero.
-fn is_duration(text: &str) -> bool {
-    // It counts nanoseconds in 64 bits, which is enough for 292 years.
-    const LONGEST: u64 = i64::MAX as u64 / 1_000_000;
-    milliseconds(text).is_some_and(|duration| (1..=LONGEST).contains(&duration))
-}
-
-/// A duration as Prometheus writes it; none for other text, and for what does not fit.
-pub(crate) fn milliseconds(text: &str) -> Option<u64> {
-    let (number, unit) = number_and_unit(text)?;
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 7 * 86_400_000,
-        "y" => 365 * 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(factor)
-}
-
-fn number_and_unit(text: &str) -> Option<(u64, &str)> {
-    let digits = text.chars().take_while(char::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    Some((number.parse().ok()?, unit))
-}
-
-fn retention_size(size: Option<&Spanned<String>>, findings: &mut Findings) -> Option<String> {
-    let size = size?;
-    let text = size.get_ref();
-    let bytes = number_and_unit(text).and_then(|(number, unit)| {
-        let factor: u64 = match unit {
-            "MB" => 1 << 20,
-            "GB" => 1 << 30,
-            "TB" => 1 << 40,
-            _ => return None,
-        };
-        number.checked_mul(factor)
-    });
-    if bytes.is_some_and(|bytes| bytes > 0 && i64::try_from(bytes).is_ok()) {
-        return Some(text.clone());
-    }
-    findings.refuse(
-        Some(size.span()),
-        format!("`{text}` is not a size"),
-        "write a whole number and a unit: 500MB, 10GB, 1TB",
-    );
-    None
+fn spans(variables: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, Range<usize>> {
+    variables
+        .iter()
+        .map(|(name, value)| (name.clone(), value.span()))
+        .collect()
 }
 
 fn runbook_base(base: Option<&Spanned<String>>, findings: &mut Findings) -> Option<String> {
@@ -232,6 +217,15 @@ fn ports(ports: &file::Ports, findings: &mut Findings) -> BTreeMap<Service, (u16
         (Service::NodeExporter, &ports.node_exporter),
         (Service::RaplExporter, &ports.rapl_exporter),
         (Service::WorkerExporter, &ports.worker_exporter),
+        (Service::BlackboxExporter, &ports.blackbox_exporter),
+        (Service::PostgresExporter, &ports.postgres_exporter),
+        (Service::VictoriaMetrics, &ports.victoria_metrics),
+        (Service::Loki, &ports.loki),
+        (Service::Alloy, &ports.alloy),
+        (Service::Cadvisor, &ports.cadvisor),
+        (Service::Jaeger, &ports.jaeger),
+        (Service::Elasticsearch, &ports.elasticsearch),
+        (Service::Kibana, &ports.kibana),
     ];
     let mut moved = BTreeMap::new();
     for (service, port) in named {

@@ -2,11 +2,13 @@
 
 use toml::Spanned;
 
+use super::amounts::duration;
 use super::file::OneOrMany;
 use super::problem::Findings;
-use super::stack::{Stack, duration};
+use super::stack::Stack;
+use super::url::Url;
 use super::{Machine, Target, Workers, address, file};
-use crate::service::Service;
+use crate::service::{PROBE_JOB, Service};
 
 /// Checks every target. Whether it answers is a matter for [`crate::preflight`].
 pub(crate) fn check(
@@ -66,7 +68,7 @@ fn job(job: &Spanned<String>, findings: &mut Findings) {
             "use letters, digits, hyphens, underscores, dots",
         );
     }
-    if Service::from_name(text).is_some() {
+    if Service::from_name(text).is_some() || text == PROBE_JOB {
         let what = format!("the job `{text}` belongs to the stack");
         let hint = "choose another name; for the same exporter elsewhere, list it in that [[machine]]";
         findings.refuse(Some(job.span()), what, hint);
@@ -159,7 +161,7 @@ pub(crate) fn workers(workers: &file::Workers, findings: &mut Findings) -> Worke
         let good = text
             .strip_prefix("unix://")
             .is_some_and(|path| path.starts_with('/'))
-            || text.strip_prefix("http://").is_some_and(|rest| !rest.is_empty());
+            || Url::parse(text).is_ok_and(|url| !url.is_https());
         if !good {
             let what = format!("`{text}` is no address of a supervisor");
             let hint = "write unix:///var/run/supervisor.sock or http://host:9001";

@@ -2,8 +2,8 @@
 
 use toml::Spanned;
 
+use super::choices::one_of;
 use super::problem::Findings;
-use super::stack::one_of;
 use super::{Machine, file};
 
 const DAYS: [&str; 7] = [

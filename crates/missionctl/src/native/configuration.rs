@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-use super::grafana;
 use super::unit::Unit;
+use super::{grafana, logs};
 use crate::demo;
 use crate::inventory::Inventory;
 use crate::process::MARKER;
@@ -66,7 +66,7 @@ pub(crate) fn render(
 /// How long a service may take to write down what it holds in memory.
 pub(crate) const fn stop_seconds(service: Service) -> u64 {
     match service {
-        Service::Prometheus => 60,
+        Service::Prometheus | Service::VictoriaMetrics | Service::Loki => 60,
         _ => 10,
     }
 }
@@ -89,66 +89,105 @@ fn quote(word: &str) -> String {
 }
 
 fn command(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
+    let mut words = vec![unit.program.display().to_string()];
+    words.extend(arguments(project, inventory, unit));
+    words.extend(listen(inventory, unit));
+    if unit.service == Service::Alloy {
+        // All files of the folder are one configuration.
+        words.push(project.run().join("alloy").display().to_string());
+    }
+    words
+}
+
+fn arguments(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
     let data = project.data(unit.service.name());
     let data = data.display();
     let run = project.run();
     let run = run.display();
-    let url = unit.url().unwrap_or_default();
-    let mut words = vec![unit.program.display().to_string()];
     match unit.service {
-        // --rules.alert.resend-delay stays at its minute: without Prometheus an alert lives four times as long, which
-        // is enough for a restart, after which the alert waits for its `for` again. At 15 s every restart would send
-        // "resolved" and then the same alert anew.
-        Service::Prometheus => {
-            words.push(format!("--config.file={run}/prometheus/prometheus.yml"));
-            words.push(format!("--storage.tsdb.path={data}"));
-            words.push(format!(
-                "--storage.tsdb.retention.time={}",
-                inventory.stack.retention_time
-            ));
-            if let Some(size) = &inventory.stack.retention_size {
-                words.push(format!("--storage.tsdb.retention.size={size}"));
-            }
-            words.push(format!("--web.external-url={url}/"));
-        }
-        Service::Alertmanager => {
-            words.push(format!("--config.file={run}/alertmanager/alertmanager.yml"));
-            words.push(format!("--storage.path={data}"));
+        Service::Prometheus => prometheus(project, inventory, unit),
+        Service::Alertmanager => vec![
+            format!("--config.file={run}/alertmanager/alertmanager.yml"),
+            format!("--storage.path={data}"),
             // One instance gossips with nobody, and so opens no second port.
-            words.push("--cluster.listen-address=".to_owned());
-            words.push(format!("--web.external-url={url}/"));
-        }
-        Service::Pushgateway => {
-            words.push(format!("--persistence.file={data}/metrics"));
-            words.push("--persistence.interval=1m".to_owned());
-        }
-        Service::WorkerExporter => words.push(format!("--config.file={run}/worker-exporter.toml")),
-        Service::Grafana => {
-            words.push("server".to_owned());
-            words.push(format!("--homepath={}", grafana::home(&unit.program).display()));
-        }
-        Service::DemoMachine => {
-            words.push("demo-machine".to_owned());
-            words.push(data.to_string());
-        }
-        Service::NodeExporter => {
+            "--cluster.listen-address=".to_owned(),
+            format!("--web.external-url={}/", unit.url().unwrap_or_default()),
+        ],
+        Service::Pushgateway => vec![
+            format!("--persistence.file={data}/metrics"),
+            "--persistence.interval=1m".to_owned(),
+        ],
+        Service::WorkerExporter => vec![format!("--config.file={run}/worker-exporter/worker-exporter.toml")],
+        Service::BlackboxExporter => vec![format!("--config.file={run}/blackbox-exporter/blackbox.yml")],
+        Service::Grafana => vec![
+            "server".to_owned(),
+            format!("--homepath={}", grafana::home(&unit.program).display()),
+        ],
+        Service::DemoMachine => vec!["demo-machine".to_owned(), data.to_string()],
+        Service::NodeExporter => vec![
             // Debian turns on what needs rights that are not there, and reads a folder that is not there.
-            words.push("--no-collector.systemd".to_owned());
-            words.push(format!("--collector.textfile.directory={data}"));
-        }
+            "--no-collector.systemd".to_owned(),
+            format!("--collector.textfile.directory={data}"),
+        ],
         Service::RaplExporter if inventory.stack.demo => {
             let machine = project.data(Service::DemoMachine.name());
-            words.push(format!("--path.sysfs={}", demo::sysfs(&machine).display()));
-            words.push(format!("--path.procfs={}", demo::procfs(&machine).display()));
+            vec![
+                format!("--path.sysfs={}", demo::sysfs(&machine).display()),
+                format!("--path.procfs={}", demo::procfs(&machine).display()),
+            ]
         }
-        Service::RaplExporter => {}
+        Service::VictoriaMetrics => vec![
+            format!("-storageDataPath={data}"),
+            format!("-retentionPeriod={}", inventory.stack.retention_longterm),
+        ],
+        Service::Loki => vec![
+            format!("-config.file={run}/loki/loki.yaml"),
+            "-config.expand-env=true".to_owned(),
+        ],
+        Service::Alloy => vec![
+            "run".to_owned(),
+            format!("--storage.path={data}"),
+            "--disable-reporting".to_owned(),
+        ],
+        Service::RaplExporter
+        | Service::PostgresExporter
+        // These exist in containers only.
+        | Service::Cadvisor
+        | Service::Jaeger
+        | Service::Elasticsearch
+        | Service::Kibana => Vec::new(),
     }
-    // Grafana is told by its environment.
-    if let Some(address) = unit.address.as_ref().filter(|_| unit.service != Service::Grafana) {
-        let listen = SocketAddr::new(inventory.stack.bind, address.port);
-        words.push(format!("--web.listen-address={listen}"));
-    }
+}
+
+fn prometheus(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
+    let data = project.data(unit.service.name());
+    let configuration = project.run().join("prometheus/prometheus.yml");
+    // --rules.alert.resend-delay stays at its minute: without Prometheus an alert lives four times as long, which is
+    // enough for a restart, after which the alert waits for its `for` again. At 15 s every restart would send
+    // "resolved" and then the same alert anew.
+    let mut words = vec![
+        format!("--config.file={}", configuration.display()),
+        format!("--storage.tsdb.path={}", data.display()),
+        format!("--storage.tsdb.retention.time={}", inventory.stack.retention_time),
+    ];
+    let size = inventory.stack.retention_size.as_ref();
+    words.extend(size.map(|size| format!("--storage.tsdb.retention.size={size}")));
+    // A minute by default, for which a reload would hang when the long-term storage is gone.
+    words.push("--storage.remote.flush-deadline=5s".to_owned());
+    words.push(format!("--web.external-url={}/", unit.url().unwrap_or_default()));
     words
+}
+
+/// The flag that says where to listen; none for what is told by its environment.
+fn listen(inventory: &Inventory, unit: &Unit) -> Option<String> {
+    let flag = match unit.service {
+        Service::Grafana | Service::Loki => return None,
+        Service::VictoriaMetrics => "-httpListenAddr",
+        Service::Alloy => "--server.http.listen-addr",
+        _ => "--web.listen-address",
+    };
+    let address = SocketAddr::new(inventory.stack.bind, unit.address.as_ref()?.port);
+    Some(format!("{flag}={address}"))
 }
 
 fn environment(project: &Project, inventory: &Inventory, unit: &Unit, tree: &Tree) -> anyhow::Result<String> {
@@ -156,13 +195,38 @@ fn environment(project: &Project, inventory: &Inventory, unit: &Unit, tree: &Tre
         (MARKER.to_owned(), project.run().display().to_string()),
         ("MISSION_FINGERPRINT".to_owned(), fingerprint(unit, tree)?),
     ];
-    if unit.service == Service::Grafana {
-        variables.extend(grafana::variables(project, inventory));
+    match unit.service {
+        Service::Grafana => variables.extend(grafana::variables(project, inventory)),
+        Service::Loki => variables.extend(logs::loki(project, inventory)),
+        Service::Alloy => variables.extend(logs::alloy(project, inventory)),
+        Service::PostgresExporter => variables.extend(data_source(inventory)),
+        _ => {}
     }
     let entries = variables
         .iter()
         .map(|(name, value)| format!("{name}=\"{}\"", escape(value)));
     Ok(entries.collect::<Vec<_>>().join(","))
+}
+
+/// What postgres-exporter connects to.
+fn data_source(inventory: &Inventory) -> Vec<(String, String)> {
+    let Some(postgres) = &inventory.postgres else {
+        return Vec::new();
+    };
+    let mut variables = vec![
+        (
+            "DATA_SOURCE_URI",
+            format!(
+                "{}/{}?sslmode={}",
+                postgres.address, postgres.database, postgres.sslmode
+            ),
+        ),
+        ("DATA_SOURCE_USER", postgres.user.clone()),
+    ];
+    let file = postgres.password_file.as_ref();
+    variables.extend(file.map(|file| ("DATA_SOURCE_PASS_FILE", file.display().to_string())));
+    let owned = variables.into_iter();
+    owned.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Changes when the executable does, or a file that the service reads only when it starts.
@@ -173,8 +237,10 @@ fn fingerprint(unit: &Unit, tree: &Tree) -> anyhow::Result<String> {
         .with_context(|| unit.program.display().to_string())?;
     let metadata = real.metadata().with_context(|| real.display().to_string())?;
     let files = match unit.service {
-        Service::WorkerExporter => tree.digest(|path| path == Path::new("worker-exporter.toml")),
+        Service::WorkerExporter => tree.digest(|path| path.starts_with("worker-exporter")),
         Service::Grafana => tree.digest(|path| path.starts_with("grafana/provisioning")),
+        Service::Loki => tree.digest(|path| path.starts_with("loki")),
+        Service::Alloy => tree.digest(|path| path.starts_with("alloy")),
         _ => String::new(),
     };
     let mut hash = Sha256::new();

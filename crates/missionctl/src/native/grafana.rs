@@ -1,14 +1,10 @@
-//! Grafana: where its pages are, what its environment says, and an administrator's password that nobody can guess.
+//! Grafana: where its pages are, and what its environment says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Context, ensure};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::inventory::Inventory;
 use crate::project::Project;
-use crate::render::{hex, write_atomically};
+use crate::render::password_file;
 use crate::service::Service;
 
 /// Grafana's archive has its pages two folders above the program; its packages put them elsewhere.
@@ -47,36 +43,10 @@ pub(crate) fn variables(project: &Project, inventory: &Inventory) -> Vec<(String
     variables.extend(port(Service::Grafana).map(|port| ("GF_SERVER_HTTP_PORT", port.to_string())));
     variables.extend(port(Service::Prometheus).map(|port| ("PROMETHEUS_URL", url(port))));
     variables.extend(port(Service::Alertmanager).map(|port| ("ALERTMANAGER_URL", url(port))));
+    variables.extend(port(Service::Loki).map(|port| ("LOKI_URL", url(port))));
+    variables.extend(port(Service::VictoriaMetrics).map(|port| ("VICTORIA_METRICS_URL", url(port))));
     let owned = variables
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));
     owned.collect()
-}
-
-/// Holds the password of the user `admin`.
-pub(crate) fn password_file(project: &Project) -> PathBuf {
-    project.data(Service::Grafana.name()).join("admin-password")
-}
-
-/// Makes the password once. Grafana takes it when it makes its database, and the user may change it there later.
-pub(crate) fn make_password(project: &Project) -> anyhow::Result<()> {
-    let path = password_file(project);
-    let known = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        text => text.with_context(|| format!("read {}", path.display()))?,
-    };
-    if known.trim().is_empty() {
-        // 128 bits, twice as many digits as bytes.
-        let mut bytes = [0; 16];
-        let filled =
-            getrandom(&mut bytes, GetRandomFlags::empty()).context("ask the kernel for random bytes")?;
-        ensure!(
-            filled == bytes.len(),
-            "the kernel gave {filled} of {} random bytes",
-            bytes.len()
-        );
-        write_atomically(&path, hex(&bytes).as_bytes(), 0o600)
-            .with_context(|| format!("write {}", path.display()))?;
-    }
-    Ok(())
 }

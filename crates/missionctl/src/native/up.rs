@@ -7,43 +7,24 @@ use supervisor::ProcessState;
 
 use super::configuration;
 use super::down::remove_leftovers;
-use super::reload::reload;
-use super::scrapes::{Scrapes, until_scraped};
-use super::state::State;
 use super::unit::{self, Unit};
 use super::wait::{Failure, until_healthy};
-use super::{Socket, Supervisord, diagnosis, grafana};
+use super::{Socket, Supervisord, diagnosis};
 use crate::demo;
 use crate::inventory::Inventory;
 use crate::logs;
+use crate::outcome::Outcome;
 use crate::process;
 use crate::progress::Progress;
 use crate::project::Project;
-use crate::render::{self, Tree};
+use crate::reload::{Runner, reload};
+use crate::render::{self, Place, Tree};
+use crate::scrapes::{Expected, Scrapes, until_scraped};
 use crate::service::Service;
+use crate::state::{Backend, State};
 use crate::text;
-use crate::tools::Programs;
+use crate::tools::{self, Programs};
 use crate::validate;
-
-/// What came of it.
-#[derive(Debug)]
-pub(crate) struct Outcome {
-    /// The services, started or found running.
-    pub(crate) units: Vec<Unit>,
-    /// Why a service is not healthy, in the order of the units.
-    pub(crate) failures: Vec<Option<Failure>>,
-    /// Whether their numbers arrive.
-    pub(crate) scrapes: Scrapes,
-    /// Services that were started, restarted, reloaded or removed.
-    pub(crate) touched: Vec<String>,
-}
-
-impl Outcome {
-    /// Whether everything works.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.failures.iter().all(Option::is_none) && self.scrapes.failures.is_empty()
-    }
-}
 
 /// All configuration of the project, proved by the programs that will read it.
 pub(crate) fn rendered(
@@ -52,7 +33,10 @@ pub(crate) fn rendered(
     programs: &Programs,
 ) -> anyhow::Result<(Tree, Vec<Unit>)> {
     let socket = Socket::of(project);
-    let mut tree = render::configuration(project, inventory, socket.path())?;
+    let place = Place::Processes {
+        supervisord: socket.path(),
+    };
+    let mut tree = render::configuration(project, inventory, place)?;
     let units = unit::units(inventory, programs)?;
     let text = configuration::render(project, inventory, &units, &tree, socket.path())?;
     tree.add("supervisord.conf", text);
@@ -84,9 +68,15 @@ pub(crate) fn up(
         None => start(project, programs, &units, progress)?,
     };
     let started = touched.clone();
+    let runner = Processes {
+        project,
+        supervisord: &supervisord,
+    };
     for unit in units.iter().filter(|unit| unit.service.reloads()) {
         let is_new = started.iter().any(|name| name == unit.service.name());
-        if reload(project, &supervisord, &tree, unit, is_new)? {
+        let url = unit.url().unwrap_or_default();
+        if reload(project, &runner, &tree, unit.service, &url, is_new)? {
+            progress.step(&format!("{} has read its configuration again", unit.service));
             touched.push(unit.service.name().to_owned());
         }
     }
@@ -96,13 +86,102 @@ pub(crate) fn up(
         .zip(&failures)
         .filter_map(|(unit, failure)| failure.is_none().then_some(unit))
         .collect();
-    let scrapes = until_scraped(&healthy, &started, &inventory.local_name(), limit, progress);
     Ok(Outcome {
-        units,
-        failures,
-        scrapes,
+        table: table(&supervisord, &units, &failures)?,
+        urls: units
+            .iter()
+            .filter_map(|unit| Some((unit.service, unit.url()?)))
+            .collect(),
+        failures: units
+            .iter()
+            .zip(&failures)
+            .filter_map(|(unit, failure)| Some(explain(project, inventory, unit, failure.as_ref()?)))
+            .collect(),
+        left_out: left_out(programs),
+        scrapes: scrapes(project, inventory, &healthy, &started, limit, progress),
         touched,
     })
+}
+
+/// Sends signals and reads logs for a reload.
+struct Processes<'a> {
+    project: &'a Project,
+    supervisord: &'a Supervisord,
+}
+
+impl Runner for Processes<'_> {
+    fn hang_up(&self, name: &str) -> anyhow::Result<()> {
+        self.supervisord.hang_up(name)
+    }
+
+    fn last_lines(&self, name: &str, count: usize) -> Vec<String> {
+        logs::last_lines(&self.project.log(name), count)
+    }
+}
+
+fn scrapes(
+    project: &Project,
+    inventory: &Inventory,
+    healthy: &[&Unit],
+    started: &[String],
+    limit: Duration,
+    progress: &Progress,
+) -> Scrapes {
+    let prometheus = healthy.iter().find(|unit| unit.service == Service::Prometheus);
+    let Some(url) = prometheus.and_then(|unit| unit.url()) else {
+        return Scrapes::default();
+    };
+    let socket = Socket::of(project);
+    let place = Place::Processes {
+        supervisord: socket.path(),
+    };
+    let works = |service| healthy.iter().any(|unit| unit.service == service);
+    let expected = Expected::of(inventory, place, works);
+    until_scraped(&url, &expected, started, limit, progress)
+}
+
+/// Only programs that the stack can do without are ever missing here.
+fn left_out(programs: &Programs) -> Vec<String> {
+    let missing = programs.missing.iter().map(|(tool, reason)| {
+        let cost = tool.without.unwrap_or_default();
+        format!("{} could not be had, so {cost} ({reason})", tool.name)
+    });
+    missing.collect()
+}
+
+/// State, pid, address, version of each service.
+fn table(
+    supervisord: &Supervisord,
+    units: &[Unit],
+    failures: &[Option<Failure>],
+) -> anyhow::Result<Vec<Vec<String>>> {
+    let processes = supervisord.processes()?;
+    let mut rows = vec![
+        ["SERVICE", "STATE", "PID", "ADDRESS", "VERSION"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for (unit, failure) in units.iter().zip(failures) {
+        let process = processes
+            .iter()
+            .find(|process| process.name == unit.service.name());
+        let state = match (failure, process) {
+            (None, _) => "healthy".to_owned(),
+            (Some(_), Some(process)) => process.state.name().to_owned(),
+            (Some(_), None) => "unknown".to_owned(),
+        };
+        let unknown = || "-".to_owned();
+        rows.push(vec![
+            unit.service.to_string(),
+            state,
+            process
+                .and_then(|process| process.pid)
+                .map_or_else(unknown, |pid| pid.to_string()),
+            unit.url().unwrap_or_else(unknown),
+            tools::version(&unit.program).unwrap_or_else(unknown),
+        ]);
+    }
+    Ok(rows)
 }
 
 /// What a service finds when it starts.
@@ -110,7 +189,7 @@ fn prepare(project: &Project, service: Service) -> anyhow::Result<()> {
     let data = project.data(service.name());
     std::fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
     match service {
-        Service::Grafana => grafana::make_password(project),
+        Service::Grafana => render::grafana_password(project).map(drop),
         // rapl-exporter looks for its sources when it starts.
         Service::DemoMachine => demo::prepare(&data),
         _ => Ok(()),
@@ -125,6 +204,7 @@ fn record(project: &Project, inventory: &Inventory, units: &[Unit]) -> anyhow::R
         (unit.service.name().to_owned(), address)
     };
     let state = State {
+        backend: Backend::Native,
         machine: inventory.local_name(),
         runbook_base: inventory.runbook_base(project),
         addresses: units.iter().map(address).collect(),
@@ -182,7 +262,7 @@ fn change(supervisord: &Supervisord, units: &[Unit], progress: &Progress) -> any
 }
 
 /// What to tell about a service that is not healthy.
-pub(crate) fn explain(project: &Project, inventory: &Inventory, unit: &Unit, failure: &Failure) -> String {
+fn explain(project: &Project, inventory: &Inventory, unit: &Unit, failure: &Failure) -> String {
     let log = project.log(unit.service.name());
     let last = logs::last_lines(&log, 8);
     let mut lines = vec![format!("{} is not healthy: {}", unit.service, failure.reason)];

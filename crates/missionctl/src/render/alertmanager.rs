@@ -3,14 +3,19 @@
 use anyhow::Context;
 use serde_yaml_ng::{Mapping, Value};
 
-use super::{Tree, mutes};
-use crate::inventory::Inventory;
+use super::{Place, Tree, mutes, reached, secrets};
+use crate::inventory::{Inventory, Url};
 use crate::project::Project;
 
 const CONFIG: &str = "alertmanager/alertmanager.yml";
 
 /// Adds everything below `alertmanager/`.
-pub(crate) fn render(project: &Project, inventory: &Inventory, tree: &mut Tree) -> anyhow::Result<()> {
+pub(super) fn render(
+    project: &Project,
+    inventory: &Inventory,
+    place: Place,
+    tree: &mut Tree,
+) -> anyhow::Result<()> {
     tree.copy(&project.stack().join("alertmanager"), "alertmanager", |_| true)?;
     let mut config: Value = serde_yaml_ng::from_str(tree.text(CONFIG)?).with_context(|| CONFIG.to_owned())?;
     config.apply_merge().with_context(|| CONFIG.to_owned())?;
@@ -21,7 +26,8 @@ pub(crate) fn render(project: &Project, inventory: &Inventory, tree: &mut Tree) 
     for receiver in receivers.iter_mut().filter_map(Value::as_mapping_mut) {
         configure(receiver, "slack_configs", inventory.slack.is_some(), |channel| {
             let Some(slack) = &inventory.slack else { return };
-            channel.insert("api_url_file".into(), slack.url_file.display().to_string().into());
+            let file = place.secret(secrets::SLACK, &slack.url_file);
+            channel.insert("api_url_file".into(), file.display().to_string().into());
             match &slack.channel {
                 Some(name) => channel.insert("channel".into(), name.as_str().into()),
                 None => channel.shift_remove("channel"),
@@ -34,16 +40,19 @@ pub(crate) fn render(project: &Project, inventory: &Inventory, tree: &mut Tree) 
             |channel| {
                 let Some(webhook) = &inventory.webhook else { return };
                 // Alertmanager 0.25 reads this one from no file, which is why the rendered file is kept from others.
-                channel.insert("url".into(), webhook.url.as_str().into());
+                let url = Url::parse(&webhook.url).map(|url| reached(url, place).to_string());
+                channel.insert("url".into(), url.unwrap_or_else(|_| webhook.url.clone()).into());
             },
         );
     }
     mutes::apply(&mut config, &inventory.windows).with_context(|| CONFIG.to_owned())?;
     let text = serde_yaml_ng::to_string(&config)?;
-    tree.add_secret(
-        CONFIG,
-        format!("# Rendered by missionctl from mission.toml and {CONFIG}.\n{text}"),
-    );
+    let text = format!("# Rendered by missionctl from mission.toml and {CONFIG}.\n{text}");
+    match place {
+        Place::Processes { .. } => tree.add_secret(CONFIG, text),
+        // The user of the container is another one; the folder above keeps everybody else away.
+        Place::Containers { .. } => tree.add(CONFIG, text),
+    }
     Ok(())
 }
 

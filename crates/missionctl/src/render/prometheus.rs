@@ -1,4 +1,5 @@
-//! `prometheus/`: the repository's files, target files for every job, scrape jobs for the user's own targets.
+//! `prometheus/`: the repository's files, target files for every job, scrape jobs for the user's own targets, and where
+//! samples are kept for long.
 
 use std::path::Path;
 
@@ -6,31 +7,54 @@ use anyhow::Context;
 use serde_json::json;
 use serde_yaml_ng::{Mapping, Value};
 
-use super::Tree;
-use crate::inventory::{HostPort, Inventory, Target, milliseconds};
+use super::{Place, Tree, targets};
+use crate::inventory::{Inventory, Target};
 use crate::project::Project;
 use crate::service::Service;
 
 const CONFIG: &str = "prometheus/prometheus.yml";
 
 /// Adds everything below `prometheus/`.
-pub(crate) fn render(project: &Project, inventory: &Inventory, tree: &mut Tree) -> anyhow::Result<()> {
+pub(super) fn render(
+    project: &Project,
+    inventory: &Inventory,
+    place: Place,
+    tree: &mut Tree,
+) -> anyhow::Result<()> {
     tree.copy(&project.stack().join("prometheus"), "prometheus", |path| {
         !path.starts_with("tests")
     })?;
     runbooks(project, inventory, tree)?;
     tree.add("prometheus/rules/inventory.yml", limits(inventory));
-    for (job, groups) in targets(inventory) {
+    for (job, groups) in targets::files(inventory, place) {
         let text = serde_json::to_string_pretty(&groups).context("write target files")?;
         tree.add(format!("prometheus/targets/{job}.json"), text + "\n");
     }
-    // Without jobs of the user's own the file is taken as it is, comments and all.
-    if !inventory.targets.is_empty() {
-        let with_jobs =
-            add_jobs(tree.text(CONFIG)?, &inventory.targets).with_context(|| CONFIG.to_owned())?;
-        tree.add(CONFIG, with_jobs);
+    let storage = storage(inventory, place);
+    // Without anything of the user's own the file is taken as it is, comments and all.
+    if storage.is_some() || !inventory.targets.is_empty() {
+        let extended =
+            extend(tree.text(CONFIG)?, &inventory.targets, storage).with_context(|| CONFIG.to_owned())?;
+        tree.add(CONFIG, extended);
     }
     Ok(())
+}
+
+/// Everything also goes to VictoriaMetrics, when it runs. While it is away Prometheus catches up from its own log; the
+/// queue holds no more than a few seconds, so that memory stays small.
+fn storage(inventory: &Inventory, place: Place) -> Option<Value> {
+    let services = inventory.services();
+    let (service, port) = services
+        .into_iter()
+        .find(|(service, _)| *service == Service::VictoriaMetrics)?;
+    let address = place.service(inventory, service, port?);
+    let storage = json!([{
+        "url": format!("http://{address}/api/v1/write"),
+        "name": service.name(),
+        "queue_config": {"capacity": 10_000, "max_samples_per_send": 2_000, "max_shards": 4},
+    }]);
+    // Plain JSON is known to be YAML.
+    serde_yaml_ng::to_value(storage).ok()
 }
 
 /// Rules name runbooks relative to the repository; whoever reads an alert needs a whole address.
@@ -86,82 +110,7 @@ fn limits(inventory: &Inventory) -> String {
     )
 }
 
-/// Every job of the stack has its file, an empty one where nothing runs; plus one for each job of the user's own.
-fn targets(inventory: &Inventory) -> Vec<(String, Vec<serde_json::Value>)> {
-    let group = |address: &HostPort, labels: serde_json::Value| json!({"targets": [address.to_string()], "labels": labels});
-    let running = inventory.services();
-    let mut files: Vec<(String, Vec<serde_json::Value>)> = Vec::new();
-    for service in Service::ALL.into_iter().filter(|service| service.is_scraped()) {
-        let groups = if service.exporter().is_some() {
-            exporter_addresses(inventory, service)
-                .iter()
-                .map(|(machine, address)| group(address, json!({"machine": machine})))
-                .collect()
-        } else {
-            let here = running.iter().filter(|(running, _)| *running == service);
-            here.filter_map(|(_, port)| {
-                Some(group(
-                    &inventory.dial((*port)?),
-                    json!({"machine": inventory.local_name()}),
-                ))
-            })
-            .collect()
-        };
-        files.push((service.name().to_owned(), groups));
-    }
-    for target in &inventory.targets {
-        let mut labels =
-            serde_json::Map::from_iter([("machine".to_owned(), json!(machine_of(inventory, target)))]);
-        labels.extend(
-            target
-                .labels
-                .iter()
-                .map(|(name, value)| (name.clone(), json!(value))),
-        );
-        let group = group(&target.address, serde_json::Value::Object(labels));
-        match files.iter_mut().find(|(job, _)| *job == target.job) {
-            Some((_, groups)) => groups.push(group),
-            None => files.push((target.job.clone(), vec![group])),
-        }
-    }
-    files
-}
-
-fn exporter_addresses(inventory: &Inventory, service: Service) -> Vec<(String, HostPort)> {
-    let mut addresses = Vec::new();
-    for machine in &inventory.machines {
-        for (_, port) in machine
-            .exporters
-            .iter()
-            .filter(|(exporter, _)| *exporter == service)
-        {
-            let address = if machine.is_local {
-                inventory.dial(*port)
-            } else {
-                HostPort {
-                    host: machine.host.clone(),
-                    port: *port,
-                }
-            };
-            addresses.push((machine.name.clone(), address));
-        }
-    }
-    addresses
-}
-
-/// The machine whose address the target has, else the target's own host name.
-fn machine_of(inventory: &Inventory, target: &Target) -> String {
-    if target.is_local() {
-        return inventory.local_name();
-    }
-    let machine = inventory
-        .machines
-        .iter()
-        .find(|machine| machine.host == target.address.host);
-    machine.map_or_else(|| target.address.host.clone(), |machine| machine.name.clone())
-}
-
-fn add_jobs(config: &str, targets: &[Target]) -> anyhow::Result<String> {
+fn extend(config: &str, targets: &[Target], storage: Option<Value>) -> anyhow::Result<String> {
     let mut config: Value = serde_yaml_ng::from_str(config)?;
     let jobs = config
         .get_mut("scrape_configs")
@@ -173,6 +122,10 @@ fn add_jobs(config: &str, targets: &[Target]) -> anyhow::Result<String> {
             added.push(&target.job);
             jobs.push(Value::Mapping(job(target)));
         }
+    }
+    if let Some(storage) = storage {
+        let config = config.as_mapping_mut().context("it is not a mapping")?;
+        config.insert("remote_write".into(), storage);
     }
     Ok(format!(
         "# Rendered by missionctl from mission.toml and prometheus/prometheus.yml.\n{}",
@@ -191,8 +144,7 @@ fn job(target: &Target) -> Mapping {
     }
     if let Some(interval) = &target.interval {
         set("scrape_interval", interval.as_str().into());
-        // Prometheus takes no timeout above the interval.
-        set("scrape_timeout", shorter(interval, "10s").into());
+        set("scrape_timeout", targets::timeout(interval).into());
     }
     set("sample_limit", 50_000.into());
     set("label_limit", 64.into());
@@ -207,12 +159,4 @@ fn job(target: &Target) -> Mapping {
         Value::Sequence(vec![Value::Mapping(discovery)]),
     );
     job
-}
-
-fn shorter<'a>(one: &'a str, other: &'a str) -> &'a str {
-    if milliseconds(one) < milliseconds(other) {
-        one
-    } else {
-        other
-    }
 }

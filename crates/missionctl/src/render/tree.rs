@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     files: BTreeMap<PathBuf, Content>,
+    claimed: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -48,6 +49,11 @@ impl Tree {
                 is_secret: true,
             },
         );
+    }
+
+    /// Takes a folder for this tree's own, so that what others left in it goes away even when nothing is put there.
+    pub(crate) fn claim(&mut self, folder: &str) {
+        self.claimed.push(PathBuf::from(folder));
     }
 
     /// Copies a folder of the project, below the folder `to`; a folder that is not there adds nothing.
@@ -112,7 +118,7 @@ impl Tree {
     /// Writes everything below a new folder, for the programs that check it.
     pub(crate) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
         for (path, content) in &self.files {
-            write(&folder.join(path), content)?;
+            write(folder, path, content)?;
         }
         Ok(())
     }
@@ -124,7 +130,7 @@ impl Tree {
         for (path, content) in &self.files {
             let target = run.join(path);
             if !is_current(&target, content) {
-                write(&target, content)?;
+                write(run, path, content)?;
                 changed.push(path.clone());
             }
         }
@@ -134,7 +140,7 @@ impl Tree {
         Ok(changed)
     }
 
-    /// First parts of the paths that have more than one.
+    /// First parts of the paths that have more than one, and what is claimed.
     fn folders(&self) -> Vec<PathBuf> {
         let mut folders: Vec<PathBuf> = self
             .files
@@ -142,7 +148,9 @@ impl Tree {
             .filter(|path| path.components().count() > 1)
             .filter_map(|path| path.components().next())
             .map(|first| PathBuf::from(first.as_os_str()))
+            .chain(self.claimed.iter().cloned())
             .collect();
+        folders.sort();
         folders.dedup();
         folders
     }
@@ -151,6 +159,9 @@ impl Tree {
         let mut removed = Vec::new();
         let mut folders = vec![run.join(folder)];
         while let Some(folder) = folders.pop() {
+            if !folder.is_dir() {
+                continue;
+            }
             for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
                 let path = entry
                     .with_context(|| format!("read {}", folder.display()))?
@@ -175,9 +186,28 @@ fn is_current(target: &Path, content: &Content) -> bool {
         && fs::read(target).is_ok_and(|bytes| bytes == content.bytes)
 }
 
-fn write(target: &Path, content: &Content) -> anyhow::Result<()> {
-    write_atomically(target, &content.bytes, content.mode())
+fn write(root: &Path, path: &Path, content: &Content) -> anyhow::Result<()> {
+    let target = root.join(path);
+    create_folders(root, path)
+        .and_then(|()| write_atomically(&target, &content.bytes, content.mode()))
         .with_context(|| format!("write {}", target.display()))
+}
+
+/// Makes the folders of a file, for every user to enter whatever the umask says: containers run as users of their own.
+fn create_folders(root: &Path, path: &Path) -> std::io::Result<()> {
+    let mut folders: Vec<&Path> = path
+        .ancestors()
+        .skip(1)
+        .filter(|folder| *folder != Path::new(""))
+        .collect();
+    folders.reverse();
+    for folder in folders.into_iter().map(|folder| root.join(folder)) {
+        if !folder.is_dir() {
+            fs::create_dir_all(&folder)?;
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes beside the target and renames, so that a reader sees the old file or the new one and nothing between.

@@ -1,10 +1,11 @@
-//! `worker-exporter.toml`: the stack's own supervisord, and the user's.
+//! `worker-exporter.toml`: the stack's own supervisord where there is one, and the user's.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::inventory::Inventory;
+use super::{Place, reached};
+use crate::inventory::{Inventory, Url};
 use crate::project::Project;
 
 #[derive(Serialize)]
@@ -24,24 +25,39 @@ struct Source {
 }
 
 /// The file's text.
-pub(crate) fn render(project: &Project, inventory: &Inventory, socket: &Path) -> anyhow::Result<String> {
-    let own = Source {
-        url: format!("unix://{}", socket.display()),
-        patterns: vec!["*".to_owned()],
-        log: Some(project.log("supervisord").display().to_string()),
-        heartbeat: None,
+pub(super) fn render(project: &Project, inventory: &Inventory, place: Place) -> anyhow::Result<String> {
+    let own = match place {
+        Place::Processes { supervisord } => Some(Source {
+            url: format!("unix://{}", supervisord.display()),
+            patterns: vec!["*".to_owned()],
+            log: Some(project.log("supervisord").display().to_string()),
+            heartbeat: None,
+        }),
+        Place::Containers { .. } => None,
     };
-    let users = inventory.workers.supervisors.iter().map(|url| Source {
-        url: url.clone(),
-        patterns: inventory.workers.patterns.clone(),
+    let workers = &inventory.workers;
+    let users = workers.supervisors.iter().map(|url| Source {
+        url: address(url, place),
+        patterns: workers.patterns.clone(),
         log: None,
-        heartbeat: inventory.workers.heartbeat.clone(),
+        heartbeat: workers
+            .heartbeat
+            .as_ref()
+            .map(|path| place.file(Path::new(path)).display().to_string()),
     });
     let file = File {
-        source: std::iter::once(own).chain(users).collect(),
+        source: own.into_iter().chain(users).collect(),
     };
     Ok(format!(
         "# Rendered by missionctl from mission.toml.\n{}",
         toml::to_string(&file)?
     ))
+}
+
+/// A socket is a file of this machine, anything else a URL.
+fn address(url: &str, place: Place) -> String {
+    match url.strip_prefix("unix://") {
+        Some(path) => format!("unix://{}", place.file(Path::new(path)).display()),
+        None => Url::parse(url).map_or_else(|_| url.to_owned(), |url| reached(url, place).to_string()),
+    }
 }

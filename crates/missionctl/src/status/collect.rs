@@ -1,23 +1,27 @@
-//! Asks supervisord, the services, Prometheus.
+//! Asks supervisord or the container engine, the services, Prometheus.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use supervisor::{ProcessInfo, ProcessState};
 
+use crate::docker;
 use crate::http::Http;
-use crate::native::{Socket, State, Supervisord};
+use crate::native::{Socket, Supervisord};
 use crate::process;
 use crate::project::Project;
 use crate::prometheus::{self, ActiveTarget};
 use crate::service::Service;
+use crate::state::{Backend, State};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// The document of `status --json`. Fields are added over time, never renamed or removed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
-    /// supervisord answers.
+    /// What the services run as: `native` or `docker`.
+    pub(crate) backend: &'static str,
+    /// supervisord answers, or there are containers.
     pub(crate) running: bool,
     /// Every service is healthy and no target is down.
     pub(crate) healthy: bool,
@@ -36,7 +40,8 @@ pub(crate) struct Status {
 pub(crate) struct ServiceStatus {
     /// Its name.
     pub(crate) name: String,
-    /// supervisord's word: `running`, `starting`, `backoff`, `stopped`, `exited`, `fatal`.
+    /// supervisord's word (`running`, `starting`, `backoff`, `stopped`, `exited`, `fatal`), or the container engine's
+    /// (`created`, `running`, `restarting`, `paused`, `exited`, `dead`).
     pub(crate) state: String,
     /// Its health page answers 200.
     pub(crate) healthy: bool,
@@ -50,7 +55,7 @@ pub(crate) struct ServiceStatus {
     pub(crate) uptime_seconds: Option<u64>,
     /// Resident memory in bytes.
     pub(crate) memory_bytes: Option<u64>,
-    /// How often it ended by itself since supervisord started.
+    /// How often it ended by itself since supervisord started, or since the container was made.
     pub(crate) restarts: usize,
 }
 
@@ -99,6 +104,7 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     // Asked once: a supervisord that ends between two questions must not leave an empty list that looks healthy.
     let Some(services) = services(project, &state)? else {
         return Ok(Status {
+            backend: state.backend.name(),
             running: false,
             healthy: false,
             orphans: process::ours(&project.run()).len(),
@@ -113,6 +119,7 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     let healthy = services.iter().all(|service| service.healthy)
         && targets.as_ref().is_some_and(|targets| targets.down.is_empty());
     Ok(Status {
+        backend: state.backend.name(),
         running: true,
         healthy,
         orphans: 0,
@@ -122,8 +129,15 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     })
 }
 
-/// Every service of the last `up`; none when no supervisord runs them.
-pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
+/// Every service of the last `up`; none when nothing runs them.
+fn services(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
+    match state.backend {
+        Backend::Native => processes(project, state),
+        Backend::Docker => docker::services(project, state),
+    }
+}
+
+fn processes(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
     let Some(supervisord) = Supervisord::connect(&Socket::of(project))? else {
         return Ok(None);
     };

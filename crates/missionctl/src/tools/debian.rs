@@ -24,12 +24,15 @@ const ALERTMANAGER_MOVED: &str = "/proc/self/fd/9/./././././././././";
 const _: () = assert!(ALERTMANAGER_FILES.len() == ALERTMANAGER_MOVED.len());
 
 /// Programs by their place in a package and their canonical name.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("usr/bin/prometheus", "prometheus"),
     ("usr/bin/promtool", "promtool"),
     ("usr/bin/amtool", "amtool"),
     ("usr/bin/prometheus-node-exporter", "node_exporter"),
     ("usr/bin/prometheus-pushgateway", "pushgateway"),
+    ("usr/bin/prometheus-blackbox-exporter", "blackbox_exporter"),
+    ("usr/bin/prometheus-postgres-exporter", "postgres_exporter"),
+    ("usr/bin/victoria-metrics", "victoria-metrics"),
 ];
 
 /// Unpacks packages that belong together into one folder of the cache and links the programs in it.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod debian;
+mod list;
 mod releases;
 mod upstream;
 
@@ -14,73 +15,18 @@ use std::time::Duration;
 use anyhow::bail;
 
 use self::cache::Cache;
+pub(crate) use self::list::{TOOLS, Tool};
+use crate::inventory::Inventory;
 use crate::process;
 use crate::progress::Progress;
+use crate::service::Service;
 
-/// One program, under the name by which it is run here.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Tool {
-    /// Canonical name.
-    pub(crate) name: &'static str,
-    /// What Debian calls the same program.
-    debian_name: Option<&'static str>,
-    /// Debian packages that hold it, the first one the program itself.
-    packages: &'static [&'static str],
-    /// Upstream project, the key of [`releases::find`].
-    project: Option<&'static str>,
-    /// What is missed without it, for a program that the stack can do without.
-    pub(crate) without: Option<&'static str>,
+/// Whether an inventory has a use for a program. What is no service's own helps to check and to run the others.
+pub(crate) fn is_needed(tool: &Tool, inventory: &Inventory) -> bool {
+    let mut services = Service::ALL.into_iter();
+    let service = services.find(|service| service.program() == tool.name);
+    service.is_none_or(|service| inventory.runs(service))
 }
-
-const fn tool(
-    name: &'static str,
-    debian_name: Option<&'static str>,
-    package: &'static [&'static str],
-) -> Tool {
-    Tool {
-        name,
-        debian_name,
-        packages: package,
-        project: Some(name),
-        without: None,
-    }
-}
-
-/// Everything the stack can use.
-pub(crate) const TOOLS: [Tool; 8] = [
-    tool("prometheus", None, &["prometheus"]),
-    Tool {
-        project: Some("prometheus"),
-        ..tool("promtool", None, &["prometheus"])
-    },
-    tool(
-        "alertmanager",
-        Some("prometheus-alertmanager"),
-        &["prometheus-alertmanager"],
-    ),
-    Tool {
-        project: Some("alertmanager"),
-        ..tool("amtool", None, &["prometheus-alertmanager"])
-    },
-    tool(
-        "node_exporter",
-        Some("prometheus-node-exporter"),
-        &["prometheus-node-exporter"],
-    ),
-    tool(
-        "pushgateway",
-        Some("prometheus-pushgateway"),
-        &["prometheus-pushgateway"],
-    ),
-    Tool {
-        project: None,
-        ..tool("supervisord", None, &["supervisor", "python3-pkg-resources"])
-    },
-    Tool {
-        without: Some("there are no dashboards"),
-        ..tool("grafana", None, &[])
-    },
-];
 
 /// Why nothing was fetched when [`is_offline`].
 const OFFLINE: &str = "MISSION_OFFLINE is set, so nothing is downloaded";
@@ -166,14 +112,10 @@ pub(crate) fn locate() -> anyhow::Result<Programs> {
     Ok(programs)
 }
 
-/// Makes sure that every program is there, fetching what is not. Optional ones may stay missing.
-pub(crate) fn ensure(wants_grafana: bool, progress: &Progress) -> anyhow::Result<Programs> {
+/// Makes sure that the wanted programs are there, fetching what is not. Optional ones may stay missing.
+pub(crate) fn ensure(is_wanted: impl Fn(&Tool) -> bool, progress: &Progress) -> anyhow::Result<Programs> {
     let cache = Cache::find()?;
-    let wanted = || {
-        TOOLS
-            .iter()
-            .filter(|tool| tool.name != "grafana" || wants_grafana)
-    };
+    let wanted = || TOOLS.iter().filter(|tool| is_wanted(tool));
     let mut programs = Programs {
         bin: Some(cache.bin()),
         ..Programs::default()

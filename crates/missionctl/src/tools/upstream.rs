@@ -1,7 +1,8 @@
-//! Pinned upstream releases, fetched by `curl`, checked, unpacked by `tar`.
+//! Pinned upstream releases, fetched by `curl`, checked, unpacked by `tar` or by the Python that supervisord needs anyway.
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -59,7 +60,7 @@ fn host(url: &str) -> String {
 
 fn fetch(release: &Release, cache: &Cache) -> anyhow::Result<()> {
     let scratch = scratch(&cache.upstream(), ".unpack")?;
-    let archive = scratch.path().join("archive.tar.gz");
+    let archive = scratch.path().join("archive");
     download(release.url, &archive)?;
     verify(&archive, release)?;
     install(&archive, scratch.path(), release, cache)
@@ -69,36 +70,48 @@ fn fetch(release: &Release, cache: &Cache) -> anyhow::Result<()> {
 fn install(archive: &Path, scratch: &Path, release: &Release, cache: &Cache) -> anyhow::Result<()> {
     let unpacked = scratch.join("unpacked");
     fs::create_dir(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
-    let mut tar = Command::new("tar");
-    tar.args([
-        "--extract",
-        "--gzip",
-        "--strip-components=1",
-        "--no-same-owner",
-        "--file",
-    ]);
-    let status = tar
-        .arg(archive)
-        .arg("--directory")
-        .arg(&unpacked)
-        .status()
-        .context("run tar")?;
-    anyhow::ensure!(status.success(), "tar cannot unpack {}", release.url);
-
-    let name = release
-        .url
-        .rsplit('/')
-        .next()
-        .unwrap_or(release.project)
-        .trim_end_matches(".tar.gz");
-    let place = cache.upstream().join(name);
+    unpack(archive, &unpacked, release)?;
+    for (path, _) in release.programs {
+        // A zip file knows no modes.
+        let program = unpacked.join(path);
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("make {} executable", program.display()))?;
+    }
+    let place = cache.upstream().join(place_name(release));
     if !place.exists() {
         fs::rename(&unpacked, &place).with_context(|| format!("rename to {}", place.display()))?;
     }
-    for program in release.programs {
-        let name = program.rsplit('/').next().unwrap_or(program);
-        cache.link(name, &place.join(program))?;
+    for (path, name) in release.programs {
+        cache.link(name, &place.join(path))?;
     }
+    Ok(())
+}
+
+/// The tag and the archive's name: some projects name every archive alike.
+fn place_name(release: &Release) -> String {
+    let tag = release.url.rsplit('/').nth(1).unwrap_or_default();
+    format!("{tag}-{}", release.archive().0)
+}
+
+fn unpack(archive: &Path, to: &Path, release: &Release) -> anyhow::Result<()> {
+    let (_, is_zip) = release.archive();
+    let mut command = if is_zip {
+        let mut python = Command::new("python3");
+        python.args(["-m", "zipfile", "--extract"]).arg(archive).arg(to);
+        python
+    } else {
+        let mut tar = Command::new("tar");
+        let words = ["--extract", "--gzip", "--strip-components=1", "--no-same-owner"];
+        tar.args(words)
+            .arg("--file")
+            .arg(archive)
+            .arg("--directory")
+            .arg(to);
+        tar
+    };
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("run {program}"))?;
+    anyhow::ensure!(status.success(), "{program} cannot unpack {}", release.url);
     Ok(())
 }
 
@@ -171,7 +184,6 @@ mod tests {
     const PROGRAM: &str = "#!/bin/sh\necho fetched\n";
 
     fn archive(folder: &Path) -> std::path::PathBuf {
-        use std::os::unix::fs::PermissionsExt;
         let program = folder.join("it-1.0/bin/it");
         fs::create_dir_all(folder.join("it-1.0/bin")).expect("a folder");
         fs::write(&program, PROGRAM).expect("write");
@@ -187,9 +199,9 @@ mod tests {
         Release {
             project: "it",
             arch: std::env::consts::ARCH,
-            url: "https://example.org/it-1.0.tar.gz",
+            url: "https://example.org/v1.0/it-1.0.tar.gz",
             sha256,
-            programs: &["bin/it"],
+            programs: &[("bin/it", "it")],
         }
     }
 
@@ -217,5 +229,35 @@ mod tests {
         assert_eq!(cache.origin(&linked), crate::tools::Origin::Upstream);
         let left = fs::read_dir(cache.upstream()).expect("a folder").count();
         assert_eq!(left, 1, "scratch folders are gone");
+    }
+
+    #[test]
+    fn a_zip_file_without_modes_and_folders_will_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("it-linux-amd64"), PROGRAM).expect("write");
+        let archive = folder.path().join("it-linux-amd64.zip");
+        let mut python = Command::new("python3");
+        python
+            .current_dir(folder.path())
+            .args(["-m", "zipfile", "--create"]);
+        assert!(
+            python
+                .arg(&archive)
+                .arg("it-linux-amd64")
+                .status()
+                .expect("run python3")
+                .success()
+        );
+        let cache = Cache::at(folder.path().join("cache"));
+        let scratch = scratch(&cache.upstream(), ".unpack").expect("a folder");
+        let release = Release {
+            url: "https://example.org/v2/it-linux-amd64.zip",
+            programs: &[("it-linux-amd64", "it")],
+            ..release("")
+        };
+        install(&archive, scratch.path(), &release, &cache).expect("installed");
+        let linked = cache.own("it").expect("an executable");
+        assert_eq!(fs::read_to_string(linked).expect("read"), PROGRAM);
+        assert!(cache.upstream().join("v2-it-linux-amd64").is_dir());
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::lab::Lab;
 
-/// Answers at the health page, and writes down the administrator's password that its configuration leads to: variables
+/// Answers at the pages that it is asked for, and writes down the administrator's password that its configuration leads to: variables
 /// of the environment in which `$__file{…}` stands for what is in a file.
 const GRAFANA: &str = r#"#!/usr/bin/env python3
 import http.server, os, re, sys
@@ -16,7 +16,8 @@ password = re.sub(r"\$__file\{([^}]+)\}", from_file, variable("SECURITY_ADMIN_PA
 open(os.path.join(variable("PATHS_DATA"), "password-seen"), "w").write(password)
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/api/health" else 404)
+        self.send_response(200 if self.path in ("/api/health", "/metrics") else 404)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
 address = variable("SERVER_HTTP_ADDR"), int(variable("SERVER_HTTP_PORT"))
 http.server.HTTPServer(address, Health).serve_forever()

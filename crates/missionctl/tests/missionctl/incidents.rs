@@ -2,7 +2,6 @@
 //! Alertmanager delivers. Only the times in the rules and routes are shortened.
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use supervisor::testing::Supervisord;
 
 use crate::lab::{Lab, eventually, kill};
@@ -15,22 +14,7 @@ const WORKERS: &str = "[program:worker_embed]\ncommand=sleep 1000000\nautorestar
 /// A stack in a hurry, with a webhook, that watches the workers.
 fn watching(workers: &Supervisord, receiver: &Receiver) -> Lab {
     let lab = Lab::new();
-    for rules in ["prometheus/rules/workers.yml", "prometheus/rules/stack.yml"] {
-        lab.edit(rules, |text| {
-            let fast = text
-                .replace("for: 2m", "for: 2s")
-                .replace("keep_firing_for: 3m", "keep_firing_for: 1s")
-                .replace("[1m]", "[5s]");
-            assert_ne!(fast, text, "{rules} has no times where this test expects them");
-            fast
-        });
-    }
-    lab.edit("alertmanager/alertmanager.yml", |text| {
-        text.replace("group_wait: 5s", "group_wait: 0s")
-            .replace("group_wait: 30s", "group_wait: 0s")
-            .replace("group_interval: 1m", "group_interval: 1s")
-            .replace("group_interval: 5m", "group_interval: 1s")
-    });
+    lab.hurry(&["prometheus/rules/workers.yml", "prometheus/rules/stack.yml"]);
     lab.write_secret("secrets/webhook", &receiver.url("/hook"), 0o600);
     let more = format!(
         "\n[workers]\nsupervisor = [\"{}\"]\nmatch = \"worker_*\"\n\n[notify.webhook]\nurl_file = \"secrets/webhook\"\n",
@@ -41,23 +25,6 @@ fn watching(workers: &Supervisord, receiver: &Receiver) -> Lab {
     lab
 }
 
-/// The alert as the webhook got it.
-fn heard(receiver: &Receiver, status: &str, alertname: &str, subject: (&str, &str)) -> Option<Value> {
-    let alerts = receiver
-        .bodies("/hook")
-        .into_iter()
-        .flat_map(|body| body["alerts"].as_array().cloned().unwrap_or_default());
-    alerts.into_iter().find(|alert| {
-        alert["status"] == status
-            && alert["labels"]["alertname"] == alertname
-            && alert["labels"][subject.0] == subject.1
-    })
-}
-
-fn value(lab: &Lab, expression: &str) -> Option<f64> {
-    lab.query(expression).first().map(|(_, value)| *value)
-}
-
 #[test]
 fn a_killed_worker_is_reported_and_counted_and_its_return_too() {
     let workers = Supervisord::start(WORKERS);
@@ -65,13 +32,13 @@ fn a_killed_worker_is_reported_and_counted_and_its_return_too() {
     let lab = watching(&workers, &receiver);
     let embed = workers.wait_for("worker_embed", |info| info.pid.is_some());
     eventually("both workers are up", || {
-        (value(&lab, "sum(brain_worker_status{worker=~\"worker_.+\"})") == Some(2.0)).then_some(())
+        (lab.value("sum(brain_worker_status{worker=~\"worker_.+\"})") == Some(2.0)).then_some(())
     });
     kill(u64::from(embed.pid.expect("a pid")));
 
     let worker = ("worker", "worker_embed");
     let alert = eventually("WorkerDown reaches the webhook", || {
-        heard(&receiver, "firing", "WorkerDown", worker)
+        receiver.heard("firing", "WorkerDown", worker)
     });
     assert_eq!(alert["labels"]["severity"], "critical");
     assert_eq!(alert["labels"]["machine"], "bench");
@@ -80,17 +47,17 @@ fn a_killed_worker_is_reported_and_counted_and_its_return_too() {
         .expect("a description");
     assert!(description.contains("EXITED"), "{description}");
     let killed = "brain_worker_exits_total{worker=\"worker_embed\",reason=\"sigkill\"}";
-    assert_eq!(value(&lab, killed), Some(1.0));
+    assert_eq!(lab.value(killed), Some(1.0));
     assert_eq!(
-        value(&lab, "brain_worker_last_exit_code{worker=\"worker_embed\"}"),
+        lab.value("brain_worker_last_exit_code{worker=\"worker_embed\"}"),
         Some(137.0)
     );
     assert_eq!(
-        value(&lab, "brain_worker_restart_count{worker=\"worker_embed\"}"),
+        lab.value("brain_worker_restart_count{worker=\"worker_embed\"}"),
         Some(0.0)
     );
     assert_eq!(
-        value(&lab, "brain_worker_status{worker=\"worker_index\"}"),
+        lab.value("brain_worker_status{worker=\"worker_index\"}"),
         Some(1.0)
     );
 
@@ -98,12 +65,16 @@ fn a_killed_worker_is_reported_and_counted_and_its_return_too() {
         .call(async |client| client.start_process("worker_embed", true).await)
         .expect("start it again");
     eventually("its return reaches the webhook", || {
-        heard(&receiver, "resolved", "WorkerDown", worker)
+        receiver.heard("resolved", "WorkerDown", worker)
     });
     eventually("the restart is counted", || {
-        (value(&lab, "brain_worker_restart_count{worker=\"worker_embed\"}") == Some(1.0)).then_some(())
+        (lab.value("brain_worker_restart_count{worker=\"worker_embed\"}") == Some(1.0)).then_some(())
     });
-    assert!(heard(&receiver, "firing", "WorkerDown", ("worker", "worker_index")).is_none());
+    assert!(
+        receiver
+            .heard("firing", "WorkerDown", ("worker", "worker_index"))
+            .is_none()
+    );
 }
 
 #[test]
@@ -119,23 +90,25 @@ fn an_exporter_that_hangs_is_reported_and_nothing_else_is() {
 
     let job = ("job", "rapl-exporter");
     let alert = eventually("ExporterDown reaches the webhook", || {
-        heard(&receiver, "firing", "ExporterDown", job)
+        receiver.heard("firing", "ExporterDown", job)
     });
     assert_eq!(alert["labels"]["severity"], "high");
     assert_eq!(alert["labels"]["machine"], "bench");
     for untouched in ["node-exporter", "worker-exporter"] {
         assert!(
-            heard(&receiver, "firing", "ExporterDown", ("job", untouched)).is_none(),
+            receiver
+                .heard("firing", "ExporterDown", ("job", untouched))
+                .is_none(),
             "{untouched}"
         );
         assert_eq!(
-            value(&lab, &format!("up{{job=\"{untouched}\"}}")),
+            lab.value(&format!("up{{job=\"{untouched}\"}}")),
             Some(1.0),
             "{untouched}"
         );
     }
     kill_process(rapl, Signal::CONT).expect("let it go on");
     eventually("its return reaches the webhook", || {
-        heard(&receiver, "resolved", "ExporterDown", job)
+        receiver.heard("resolved", "ExporterDown", job)
     });
 }

@@ -150,18 +150,6 @@ fn values_of_the_wrong_type_or_kind() {
         "did you mean `core`?",
     );
     assert_refused(
-        "[stack]\nprofile = \"full\"\n",
-        2,
-        "not part of this version",
-        "core",
-    );
-    assert_refused(
-        "[stack]\nbackend = \"docker\"\n",
-        2,
-        "docker backend is not part of this version",
-        "native",
-    );
-    assert_refused(
         "[stack]\nrunbook_base = \"docs\"\n",
         2,
         "`docs` is not a URL",
@@ -169,6 +157,46 @@ fn values_of_the_wrong_type_or_kind() {
     );
     let limits = format!("{MACHINE}limits = {{ load15 = -1.0 }}\n");
     assert_refused(&limits, 4, "-1 is no limit", "above 0");
+}
+
+#[test]
+fn what_to_start_and_as_what() {
+    assert_refused(
+        "[stack]\nbackend = \"dokcer\"\n",
+        2,
+        "`dokcer` is not known",
+        "did you mean `docker`?",
+    );
+    assert_refused(
+        "[stack]\nbackend = \"docker\"\ndemo = true\n",
+        2,
+        "containers do not see",
+        "native",
+    );
+    assert_refused(
+        "[stack]\nextras = [\"tracing\", \"elkk\"]\n",
+        2,
+        "`elkk` is not known",
+        "did you mean `elk`?",
+    );
+    assert_refused(
+        "[stack]\nextras = [\"elk\", \"elk\"]\n",
+        2,
+        "`elk` is listed twice",
+        "remove one",
+    );
+    assert_refused(
+        "[stack.variables]\nprometheus_port = \"1\"\n",
+        2,
+        "`prometheus_port` is no name of a variable",
+        "capital letters",
+    );
+    assert_refused(
+        "[stack]\nretention = { longterm = \"6h\" }\n",
+        2,
+        "`6h` is no time to keep samples",
+        "90d",
+    );
 }
 
 #[test]
@@ -537,4 +565,163 @@ fn init_writes_an_inventory_that_is_good_and_never_overwrites() {
     lab.write("mission.toml", &format!("{written}\n{}", lab.ports_table()));
     let ran = lab.run(&["check"]);
     assert_eq!(ran.code, 0, "{written}\n{}", ran.stderr);
+}
+
+#[test]
+fn probes() {
+    let refused = |probe: &str, line: usize, what: &str, hint: &str| {
+        assert_refused(&format!("[[probe]]\nname = \"api\"\n{probe}\n"), line, what, hint);
+    };
+    assert_refused(
+        "[[probe]]\nname = \"api\"\n",
+        2,
+        "probe `api` asks nothing",
+        "url = ",
+    );
+    refused(
+        "tcp = \"pc:22\"\nicmp = \"pc\"",
+        2,
+        "asks several things",
+        "keep one",
+    );
+    refused(
+        "url = \"localhost:8080\"",
+        3,
+        "is not a URL",
+        "http://host:port/path",
+    );
+    refused("url = \"ftp://localhost/\"", 3, "neither http nor https", "http");
+    refused("url = \"http://pc:99999/\"", 3, "no good port", "65535");
+    refused(
+        "url = \"http://me:hush@pc/\"",
+        3,
+        "every alert would show",
+        "needs none",
+    );
+    refused("tcp = \"pc\"", 3, "`pc` has no port", "pc:22");
+    refused("icmp = \"http://pc\"", 3, "not a host name", "scheme");
+    refused(
+        "tcp = \"pc:22\"\ninterval = \"1m\"",
+        4,
+        "too seldom",
+        "30s or less",
+    );
+    refused(
+        "tcp = \"pc:22\"\ninterval = \"often\"",
+        4,
+        "not a duration",
+        "30s",
+    );
+    refused(
+        "tcp = \"pc:22\"\nexpect_json = { status = \"ok\" }",
+        4,
+        "only a page answers with JSON",
+        "`url`",
+    );
+    let expecting = |expected: &str| format!("url = \"http://pc/\"\nexpect_json = {expected}");
+    refused(&expecting("{}"), 4, "an empty table expects nothing", "status");
+    refused(
+        &expecting("{ a = { b = [1] } }"),
+        4,
+        "`a.b` is a list",
+        "single values",
+    );
+    refused(&expecting("{ a = nan }"), 4, "`a` is NaN", "single values");
+    refused(
+        &expecting("{ a = 2024-01-01 }"),
+        4,
+        "`a` is a date",
+        "single values",
+    );
+    refused(&expecting("\"ok\""), 4, "invalid type", "a table in braces");
+    assert_refused(
+        "[[probe]]\nname = \"a b\"\ntcp = \"pc:22\"\n",
+        2,
+        "\"a b\" is no name of a probe",
+        "letters",
+    );
+    assert_refused(
+        "[[probe]]\nname = \"a\"\ntcp = \"pc:22\"\n[[probe]]\nname = \"a\"\nicmp = \"pc\"\n",
+        5,
+        "two probes are named `a`",
+        "its own",
+    );
+    let good = "[[probe]]\nname = \"a\"\nurl = \"https://[::1]:8443/x?y=1\"\n\
+                expect_json = { status = \"ok\", deep = { n = 1, f = 0.5, b = true } }\ninterval = \"30s\"\n";
+    let ran = check(good);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn the_job_of_probes_is_the_stacks_own() {
+    assert_refused(
+        "[[target]]\njob = \"probe\"\naddress = \"pc:1\"\n",
+        2,
+        "the job `probe` belongs to the stack",
+        "another name",
+    );
+}
+
+#[test]
+fn postgres() {
+    let refused = |more: &str, line: usize, what: &str, hint: &str| {
+        let text = format!("[postgres]\naddress = \"10.255.255.1:5432\"\nuser = \"watcher\"\n{more}\n");
+        assert_refused(&text, line, what, hint);
+    };
+    assert_refused(
+        "[postgres]\naddress = \"pc\"\nuser = \"watcher\"\n",
+        2,
+        "`pc` has no port",
+        "5432",
+    );
+    assert_refused(
+        "[postgres]\naddress = \"pc:5432\"\n",
+        1,
+        "the key `user` is missing",
+        "add `user",
+    );
+    refused("sslmode = \"prefer\"", 4, "knows no `prefer`", "\"require\"");
+    refused("sslmode = \"on\"", 4, "`on` is not known", "disable, require");
+    refused("database = \"a/b\"", 4, "no name of a database", "letters");
+    refused(
+        "password_file = \"secrets/none\"",
+        4,
+        "no such file",
+        "put the password in",
+    );
+
+    let lab = Lab::new();
+    lab.write_secret("secrets/postgres", "hush\n", 0o640);
+    let text = "[postgres]\naddress = \"10.255.255.1:5432\"\nuser = \"watcher\"\npassword_file = \"secrets/postgres\"\n";
+    let ran = check_in(&lab, text);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("mode 0640"), "{}", ran.stderr);
+    lab.write_secret("secrets/postgres", "hush hush\n", 0o600);
+    let ran = check_in(&lab, text);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("has a blank") && !ran.stderr.contains("hush"),
+        "{}",
+        ran.stderr
+    );
+    lab.write_secret("secrets/postgres", "hush\n", 0o600);
+    let ran = check_in(&lab, &format!("{text}\n{}", lab.ports_table()));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn what_runs_in_containers_only_is_left_out_and_said() {
+    let lab = Lab::new();
+    let text = format!(
+        "[stack]\nbackend = \"native\"\nprofile = \"full\"\nextras = [\"longterm\", \"elk\"]\n{}",
+        lab.ports_table()
+    );
+    let ran = check_in(&lab, &text);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let at = |line: usize| format!("{}:{line}: warning: ", lab.path("mission.toml").display());
+    for (line, service) in [(3, "cadvisor"), (4, "elasticsearch"), (4, "kibana")] {
+        let said = format!("{}{service} runs in containers only; left out", at(line));
+        assert!(ran.stderr.contains(&said), "{said}\n{}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains("victoria-metrics"), "{}", ran.stderr);
 }

@@ -12,13 +12,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Everything that `missionctl` starts from the programs of others, and what checks their configuration.
-const PROGRAMS: [&str; 7] = [
+pub(crate) const PROGRAMS: [&str; 10] = [
     "prometheus",
     "promtool",
     "alertmanager",
     "amtool",
     "node_exporter",
     "pushgateway",
+    "blackbox_exporter",
+    "postgres_exporter",
+    "victoria-metrics",
     "supervisord",
 ];
 const OWN_PROGRAMS: [&str; 2] = ["rapl-exporter", "worker-exporter"];
@@ -29,6 +32,15 @@ pub(crate) const SERVICES: [&str; 6] = [
     "node-exporter",
     "rapl-exporter",
     "worker-exporter",
+];
+/// What only some inventories ask for; a port is known for each.
+const FURTHER_SERVICES: [&str; 6] = [
+    "grafana",
+    "blackbox-exporter",
+    "postgres-exporter",
+    "victoria-metrics",
+    "loki",
+    "alloy",
 ];
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -45,7 +57,7 @@ impl Lab {
             .tempdir()
             .expect("a folder");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for name in ["prometheus", "alertmanager", "grafana"] {
+        for name in ["prometheus", "alertmanager", "grafana", "loki"] {
             copy(&root.join(name), &folder.path().join(name));
         }
         let lab = Self {
@@ -65,6 +77,29 @@ impl Lab {
         });
         lab.write("mission.toml", &lab.inventory());
         lab
+    }
+
+    /// Shortens the times in these rules, and in the routes of alerts.
+    pub(crate) fn hurry(&self, rules: &[&str]) {
+        for rules in rules {
+            self.edit(rules, |text| {
+                let fast = text
+                    .replace("for: 2m", "for: 2s")
+                    .replace("for: 5m", "for: 2s")
+                    .replace("keep_firing_for: 3m", "keep_firing_for: 1s")
+                    .replace("[1m]", "[5s]");
+                assert_ne!(fast, text, "{rules} has no times where this test expects them");
+                fast
+            });
+        }
+        self.edit("alertmanager/alertmanager.yml", |text| {
+            text.replace("group_wait: 5s", "group_wait: 0s")
+                .replace("group_wait: 30s", "group_wait: 0s")
+                .replace("group_wait: 1m", "group_wait: 0s")
+                .replace("group_interval: 1m", "group_interval: 1s")
+                .replace("group_interval: 5m", "group_interval: 1s")
+                .replace("group_interval: 10m", "group_interval: 1s")
+        });
     }
 
     pub(crate) fn inventory(&self) -> String {
@@ -142,8 +177,16 @@ impl Lab {
 
     /// `up`, which must end well.
     pub(crate) fn up(&self) -> Ran {
+        self.up_with(&[])
+    }
+
+    /// The same, with further variables in the environment, which all services inherit.
+    pub(crate) fn up_with(&self, variables: &[(&str, &str)]) -> Ran {
         demand_programs();
-        let ran = self.run(&["up"]);
+        let project = self.folder.path().to_str().expect("UTF-8");
+        let mut command = self.command(Path::new("/"), &["--project", project, "up"]);
+        command.envs(variables.iter().copied());
+        let ran = Ran::of(command.output().expect("run missionctl"));
         assert_eq!(ran.code, 0, "up\n{}\n{}", ran.stdout, ran.stderr);
         ran
     }
@@ -176,6 +219,11 @@ impl Lab {
     pub(crate) fn get(&self, service: &str, path: &str) -> Option<Value> {
         let mut response = ureq::get(self.url(service, path)).call().ok()?;
         response.body_mut().read_json().ok()
+    }
+
+    /// The value of the first sample of an instant query.
+    pub(crate) fn value(&self, expression: &str) -> Option<f64> {
+        self.query(expression).first().map(|(_, value)| *value)
     }
 
     /// The samples of an instant query, as (labels, value).
@@ -254,14 +302,21 @@ pub(crate) fn signal(pid: u64, signal: Signal) {
 }
 
 fn demand_programs() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
     for program in PROGRAMS {
-        let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-        assert!(found, "{program} is not on the PATH: run `make test`");
+        on_path(program);
     }
     for program in OWN_PROGRAMS {
         beside(program);
     }
+}
+
+/// A program of others.
+pub(crate) fn on_path(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&path).map(|folder| folder.join(program));
+    found
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| panic!("{program} is not on the PATH: run `make test`"))
 }
 
 /// A program of the workspace, which is built beside missionctl.
@@ -273,18 +328,17 @@ pub(crate) fn beside(program: &str) -> PathBuf {
 
 /// Free a moment ago; bound all at once so that no two are the same.
 fn free_ports() -> BTreeMap<&'static str, u16> {
-    let bound: Vec<TcpListener> = SERVICES
-        .iter()
-        .chain(&["grafana"])
+    let services = || SERVICES.into_iter().chain(FURTHER_SERVICES);
+    let bound: Vec<TcpListener> = services()
         .map(|_| TcpListener::bind("127.0.0.1:0").expect("bind"))
         .collect();
     let ports = bound
         .iter()
         .map(|listener| listener.local_addr().expect("an address").port());
-    SERVICES.into_iter().chain(["grafana"]).zip(ports).collect()
+    services().zip(ports).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("create a folder");
     for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
         let entry = entry.expect("an entry");

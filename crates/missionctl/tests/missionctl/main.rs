@@ -1,12 +1,19 @@
 //! `missionctl` as its users run it: bad inventories, rendered files, and the real stack from `up` to `down`.
 
 mod alerts;
+#[cfg(feature = "engine-tests")]
+mod containers;
 mod demo;
 mod disk;
+mod examples;
 mod grafana;
 mod incidents;
 mod inventory;
 mod lab;
+mod logging;
+mod longterm;
+mod postgres;
+mod probes;
 mod receiver;
 mod recovery;
 mod render;

@@ -11,14 +11,19 @@ type Received = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A receiver that lives as long as the test's process.
 pub(crate) struct Receiver {
-    port: u16,
+    pub(crate) port: u16,
     received: Received,
 }
 
 impl Receiver {
     /// Answers everything with this status line and body.
     pub(crate) fn answering(status: &'static str, body: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        Self::listening("127.0.0.1", status, body)
+    }
+
+    /// The same, at another address than loopback.
+    pub(crate) fn listening(ip: &str, status: &'static str, body: &'static str) -> Self {
+        let listener = TcpListener::bind((ip, 0)).expect("bind");
         let port = listener.local_addr().expect("an address").port();
         let received = Received::default();
         let into = Arc::clone(&received);
@@ -33,6 +38,19 @@ impl Receiver {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// An alert as Alertmanager told it at `/hook`.
+    pub(crate) fn heard(&self, status: &str, alertname: &str, label: (&str, &str)) -> Option<Value> {
+        let alerts = self
+            .bodies("/hook")
+            .into_iter()
+            .flat_map(|body| body["alerts"].as_array().cloned().unwrap_or_default());
+        alerts.into_iter().find(|alert| {
+            alert["status"] == status
+                && alert["labels"]["alertname"] == alertname
+                && alert["labels"][label.0] == label.1
+        })
     }
 
     /// Bodies posted to the path.

@@ -49,7 +49,7 @@ fn page(lab: &Lab) -> String {
         "prometheus/targets/rapl-exporter.json",
         "prometheus/targets/app.json",
         "alertmanager/alertmanager.yml",
-        "worker-exporter.toml",
+        "worker-exporter/worker-exporter.toml",
     ];
     let pages = files.map(|file| format!("=== {file}\n{}", lab.read(&format!(".mission/run/{file}"))));
     let mut page = pages

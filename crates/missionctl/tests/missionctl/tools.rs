@@ -99,7 +99,16 @@ fn what_lies_in_the_cache_is_found_and_debian_names_get_a_link() {
     ] {
         program(path.join(name));
     }
-    for name in ["pushgateway", "supervisord", "grafana"] {
+    for name in [
+        "pushgateway",
+        "supervisord",
+        "grafana",
+        "blackbox_exporter",
+        "postgres_exporter",
+        "victoria-metrics",
+        "loki",
+        "alloy",
+    ] {
         program(cache.join("bin").join(name));
     }
     let run = |words: &[&str]| {
@@ -142,6 +151,6 @@ fn what_lies_in_the_cache_is_found_and_debian_names_get_a_link() {
 
     let ran = run(&["tools"]);
     let lines: Vec<&str> = ran.stdout.lines().skip(1).collect();
-    assert_eq!(lines.len(), 8, "{}", ran.stdout);
+    assert_eq!(lines.len(), 13, "{}", ran.stdout);
     assert!(lines.iter().all(|line| line.contains("1.2.3")), "{}", ran.stdout);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use serde_yaml_ng::Value;
 
 use crate::files::{files, list, read, root, rules, stem, text, yaml};
 use crate::promql::metrics;
@@ -38,10 +39,17 @@ fn queries(dashboard: &serde_json::Value) -> Vec<String> {
 
 #[test]
 fn dashboards_are_where_their_uid_says_and_ask_provisioned_sources() {
-    let sources = yaml(&root().join("grafana/provisioning/datasources/datasources.yml"));
-    let sources: BTreeSet<&str> = list(&sources, "datasources")
+    let provisioned: Vec<Value> = files(&root().join("grafana/provisioning/datasources"), ".yml")
+        .iter()
+        .map(|path| yaml(path))
+        .collect();
+    let sources: Vec<&str> = provisioned
+        .iter()
+        .flat_map(|file| list(file, "datasources"))
         .map(|source| text(source, "uid"))
         .collect();
+    let once: BTreeSet<&&str> = sources.iter().collect();
+    assert_eq!(once.len(), sources.len(), "two sources have one uid: {sources:?}");
     for path in dashboards() {
         let dashboard = dashboard(&path);
         assert_eq!(dashboard["uid"], json!(stem(&path)), "{}", path.display());
@@ -49,7 +57,7 @@ fn dashboards_are_where_their_uid_says_and_ask_provisioned_sources() {
         for source in every(&dashboard, "datasource") {
             let uid = source["uid"].as_str().unwrap_or_default();
             assert!(
-                sources.contains(uid),
+                sources.contains(&uid),
                 "{}: nobody provisions the source {source}",
                 path.display()
             );

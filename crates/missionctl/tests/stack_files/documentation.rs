@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde_yaml_ng::Value;
-
-use crate::files::{alerts, files, read, root, stem, text};
+use crate::files::{alerts, files, read, root, severity, stem};
 
 #[test]
 fn runbooks_and_alerts_are_one_to_one() {
@@ -25,20 +23,18 @@ fn the_list_of_alerts_agrees_with_the_rules() {
         .filter_map(|line| Some((line.split_once(']')?.0, line.split('|').nth(1)?.trim())))
         .collect();
     let alerts = alerts();
-    let severity = |rule: &Value| {
-        rule.get("labels")
-            .map(|labels| text(labels, "severity").to_owned())
-            .unwrap_or_default()
-    };
     let defined: BTreeMap<&str, String> = alerts
         .iter()
-        .map(|(name, rule)| (name.as_str(), severity(rule)))
+        .map(|(name, rules)| {
+            let severities: Vec<&str> = rules.iter().map(severity).collect();
+            (name.as_str(), severities.join(", "))
+        })
         .collect();
     assert_eq!(
         listed,
         defined
             .iter()
-            .map(|(name, severity)| (*name, severity.as_str()))
+            .map(|(name, severities)| (*name, severities.as_str()))
             .collect()
     );
 }

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use serde_yaml_ng::Value;
 
+use crate::SEVERITIES;
+
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -97,17 +99,31 @@ pub(crate) fn rules() -> Vec<Value> {
     rules
 }
 
-/// The alerting rules by name.
-pub(crate) fn alerts() -> BTreeMap<String, Value> {
-    let mut alerts = BTreeMap::new();
+/// The alerting rules by name. Rules share a name when they tell the same thing in different severities, worst first.
+pub(crate) fn alerts() -> BTreeMap<String, Vec<Value>> {
+    let mut alerts: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for rule in rules().into_iter().filter(|rule| rule.get("alert").is_some()) {
-        let name = text(&rule, "alert").to_owned();
+        alerts
+            .entry(text(&rule, "alert").to_owned())
+            .or_default()
+            .push(rule);
+    }
+    for (name, rules) in &mut alerts {
+        rules.sort_by_key(|rule| SEVERITIES.iter().position(|known| *known == severity(rule)));
+        let is_same = |pair: &[Value]| severity(&pair[0]) == severity(&pair[1]);
         assert!(
-            alerts.insert(name.clone(), rule).is_none(),
-            "two rules are called {name}"
+            !rules.windows(2).any(is_same),
+            "two rules of one severity are called {name}"
         );
     }
     alerts
+}
+
+/// The severity of an alerting rule, empty when it has none.
+pub(crate) fn severity(rule: &Value) -> &str {
+    rule.get("labels")
+        .map(|labels| text(labels, "severity"))
+        .unwrap_or_default()
 }
 
 pub(crate) fn alertmanager() -> PathBuf {

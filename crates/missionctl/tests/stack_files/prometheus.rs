@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 use serde_yaml_ng::Value;
 
-use crate::files::{alerts, copy, files, list, root, rules, run, text, yaml};
+use crate::files::{alerts, copy, files, list, root, rules, run, severity, text, yaml};
 use crate::{ANNOTATIONS, SEVERITIES, WATCHDOG};
 
 #[test]
@@ -61,6 +61,15 @@ fn every_job_finds_its_targets_in_a_file_of_its_name_and_is_limited() {
         "pushgateway",
         "rapl-exporter",
         "worker-exporter",
+        "grafana",
+        "blackbox-exporter",
+        "probe",
+        "postgres-exporter",
+        "victoria-metrics",
+        "loki",
+        "alloy",
+        "cadvisor",
+        "jaeger",
     ] {
         assert!(jobs.contains(job), "there is no job {job}");
     }
@@ -108,14 +117,15 @@ fn every_alert_is_shown_to_fire_and_to_stay_silent() {
 
 #[test]
 fn every_alert_says_how_bad_it_is_and_what_to_do() {
-    for (name, rule) in alerts() {
+    let alerts = alerts();
+    let rules = alerts
+        .iter()
+        .flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule)));
+    for (name, rule) in rules {
         let labels = rule.get("labels").unwrap_or(&Value::Null);
-        assert!(
-            SEVERITIES.contains(&text(labels, "severity")),
-            "{name} has no severity"
-        );
+        assert!(SEVERITIES.contains(&severity(rule)), "{name} has no severity");
         assert_eq!(
-            text(labels, "severity") == "none",
+            severity(rule) == "none",
             name == WATCHDOG,
             "{name}: severity none is the watchdog's"
         );

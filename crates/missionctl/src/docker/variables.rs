@@ -1,0 +1,148 @@
+//! The values of `compose.yaml`'s variables: from the inventory where missionctl knows better, else the user's.
+
+use std::collections::BTreeMap;
+
+use crate::inventory::Inventory;
+use crate::project::Project;
+use crate::render::Place;
+use crate::service::Service;
+
+/// Everything that has a value; the file's own defaults are for the rest.
+pub(crate) fn of(project: &Project, inventory: &Inventory) -> BTreeMap<String, String> {
+    let mut variables = inventory.stack.variables.clone();
+    variables.extend(rendered(project, inventory));
+    variables
+}
+
+/// Profiles of `compose.yaml` that the inventory turns on.
+pub(crate) fn profiles(inventory: &Inventory) -> Vec<&'static str> {
+    let mut profiles = vec![inventory.stack.profile.name()];
+    profiles.extend(inventory.stack.extras.iter().map(|extra| extra.name()));
+    if inventory.postgres.is_some() {
+        profiles.push("postgres");
+    }
+    profiles
+}
+
+/// What missionctl itself sets.
+pub(crate) fn rendered(project: &Project, inventory: &Inventory) -> BTreeMap<String, String> {
+    let stack = &inventory.stack;
+    let run = project.run().display().to_string();
+    let mut variables = BTreeMap::from(
+        [
+            ("COMPOSE_PROJECT_NAME", project_name(project)),
+            ("COMPOSE_PROFILES", profiles(inventory).join(",")),
+            ("MISSION_BIND", stack.bind.to_string()),
+            ("MISSION_MACHINE", inventory.local_name()),
+            ("MISSION_RUN", run),
+            ("MISSION_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+            ("PROMETHEUS_RETENTION_TIME", stack.retention_time.clone()),
+            ("VICTORIA_METRICS_RETENTION", stack.retention_longterm.clone()),
+            // Zero is no limit.
+            (
+                "PROMETHEUS_RETENTION_SIZE",
+                stack.retention_size.clone().unwrap_or_else(|| "0MB".to_owned()),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    variables.extend(postgres(inventory));
+    for (service, port) in inventory.services() {
+        let Some(port) = port else { continue };
+        let prefix = prefix(service);
+        variables.insert(format!("{prefix}_PORT"), port.to_string());
+        let has_pages = [
+            Service::Prometheus,
+            Service::Alertmanager,
+            Service::Grafana,
+            Service::Kibana,
+        ];
+        if has_pages.contains(&service) {
+            variables.insert(
+                format!("{prefix}_EXTERNAL_URL"),
+                format!("http://{}/", inventory.dial(port)),
+            );
+        }
+    }
+    variables
+}
+
+/// `NODE_EXPORTER` of node-exporter.
+fn prefix(service: Service) -> String {
+    service.name().to_uppercase().replace('-', "_")
+}
+
+/// The stack of the repository itself has the plain name; each other inventory has its folder's name added.
+pub(crate) fn project_name(project: &Project) -> String {
+    const NAME: &str = "mission-control";
+    if project.root() == project.stack() {
+        return NAME.to_owned();
+    }
+    let folder = project.root().file_name().unwrap_or_default().to_string_lossy();
+    let plain: String = folder
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("{NAME}-{}", plain.trim_matches('-'))
+}
+
+/// What postgres-exporter connects to; its password is a secret.
+fn postgres(inventory: &Inventory) -> Vec<(String, String)> {
+    let Some(postgres) = &inventory.postgres else {
+        return Vec::new();
+    };
+    let address = Place::Containers { published: &[] }.reached(&postgres.address);
+    [
+        ("POSTGRES_ADDRESS", address.to_string()),
+        ("POSTGRES_DATABASE", postgres.database.clone()),
+        ("POSTGRES_USER", postgres.user.clone()),
+        ("POSTGRES_SSLMODE", postgres.sslmode.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// The text of `compose.env`, which compose reads as it reads any `.env`.
+pub(crate) fn environment_file(variables: &BTreeMap<String, String>) -> String {
+    let lines = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={}\n", quoted(value)));
+    format!(
+        "# Rendered by missionctl from mission.toml; docker compose reads it through compose/.env or --env-file.\n{}",
+        lines.collect::<String>()
+    )
+}
+
+/// Only between double quotes can everything be said.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,+@%=".contains(c);
+    if value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    let mut text = String::from("\"");
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '$') {
+            text.push('\\');
+        }
+        match c {
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_where_they_have_to_be() {
+        assert_eq!(quoted("127.0.0.1:9090"), "127.0.0.1:9090");
+        assert_eq!(quoted("/my lab/$x"), "\"/my lab/\\$x\"");
+        assert_eq!(quoted("a\"b\\c"), "\"a\\\"b\\\\c\"");
+        assert_eq!(quoted(""), "");
+    }
+}
