@@ -61,18 +61,33 @@ const fn words(backend: Backend) -> &'static str {
 
 /// What the last `up` has started and nobody has stopped.
 pub(crate) fn running(project: &Project) -> anyhow::Result<Option<Backend>> {
-    let backend = State::read(project).backend;
-    let runs = match backend {
-        Backend::Native => {
-            native::Supervisord::connect(&native::Socket::of(project))?.is_some()
-                || !process::ours(&project.run()).is_empty()
-        }
-        Backend::Docker => match Engine::connect()? {
-            Ok(engine) => docker::has_containers(&engine, project)?,
-            Err(_) => false,
-        },
+    let has_processes = || -> anyhow::Result<bool> {
+        let supervisord = native::Supervisord::connect(&native::Socket::of(project))?;
+        Ok(supervisord.is_some() || !process::ours(&project.run()).is_empty())
     };
-    Ok(runs.then_some(backend))
+    let has_containers = || -> anyhow::Result<bool> {
+        let engine = Engine::connect()?.ok();
+        Ok(match engine {
+            Some(engine) => !docker::own_containers(&engine, project)?.is_empty(),
+            None => false,
+        })
+    };
+    let known = State::read(project).backend;
+    if known != Some(Backend::Docker) && has_processes()? {
+        return Ok(Some(Backend::Native));
+    }
+    if known != Some(Backend::Native) && has_containers()? {
+        return Ok(Some(Backend::Docker));
+    }
+    Ok(None)
+}
+
+/// What the services ran as last, also when they run no more; found out where nothing was written down.
+pub(crate) fn last(project: &Project) -> anyhow::Result<Backend> {
+    Ok(match State::read(project).backend {
+        Some(known) => known,
+        None => running(project)?.unwrap_or(Backend::Native),
+    })
 }
 
 fn automatic(

@@ -16,7 +16,7 @@ use crate::inventory::Inventory;
 use crate::native::{self, Stopped};
 use crate::progress::Progress;
 use crate::project::{NoProject, Project};
-use crate::state::{Backend, State};
+use crate::state::Backend;
 use crate::tools::{self, Programs};
 use crate::{alerts, demo, init, logs, preflight, status, table, text};
 
@@ -169,7 +169,10 @@ fn render(project: &Project) -> anyhow::Result<Exit> {
             native::leave_out_missing(&mut inventory, &programs);
             native::rendered(project, &inventory, &programs)?.0
         }
-        Chosen::Docker(_) => docker::rendered(project, &inventory)?,
+        Chosen::Docker(_) => {
+            project.link_environment().context("link compose/.env")?;
+            docker::rendered(project, &inventory)?
+        }
     };
     let changed = tree.apply(&project.run())?;
     for path in &changed {
@@ -217,13 +220,14 @@ fn up(project: &Project, arguments: &Up) -> anyhow::Result<Exit> {
 }
 
 fn down(project: &Project) -> anyhow::Result<Exit> {
-    if !project.mission().exists() {
+    let backend = backend::last(project)?;
+    if !project.mission().exists() && backend == Backend::Native {
         println!("nothing was running");
         return Ok(Exit::Healthy);
     }
     let _lock = lock(project)?;
     let progress = Progress::new();
-    if State::read(project).backend == Backend::Docker {
+    if backend == Backend::Docker {
         let gone = docker::down(&Engine::connect()??, project, &progress)?;
         drop(progress);
         if gone.containers == 0 {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::backend;
 use crate::docker;
 use crate::exit::Exit;
 use crate::inventory::did_you_mean;
 use crate::project::Project;
 use crate::service::Service;
-use crate::state::{Backend, State};
+use crate::state::Backend;
 
 const LINES: usize = 100;
 /// Enough for 100 lines of any service.
@@ -22,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Prints the last lines of one service or all.
 pub(crate) fn show(project: &Project, service: Option<&str>, follow: bool) -> anyhow::Result<Exit> {
-    if State::read(project).backend == Backend::Docker {
+    if backend::last(project)? == Backend::Docker {
         return docker::show_logs(project, service, follow, LINES);
     }
     let all = services(project)?;
@@ -86,7 +87,7 @@ pub(crate) enum Mark {
 impl Mark {
     /// The log's end.
     pub(crate) fn now(project: &Project, service: Service) -> anyhow::Result<Self> {
-        if State::read(project).backend == Backend::Docker {
+        if backend::last(project)? == Backend::Docker {
             return docker::LogMark::now(project, service.name()).map(Self::Container);
         }
         let path = project.log(service.name());

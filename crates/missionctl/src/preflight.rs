@@ -94,7 +94,7 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
             Question::Tcp(address) => address.clone(),
             Question::Icmp(_) => continue,
         };
-        if address.is_local() && is_hidden(address.port) {
+        if address.has_own_name() && is_hidden(address.port) {
             let what = format!(
                 "what the probe {} asks listens on loopback alone, where containers do not reach it",
                 probe.name

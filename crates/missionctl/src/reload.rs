@@ -40,8 +40,8 @@ pub(crate) fn reload(
     if state.loaded.get(name) == Some(&digest) {
         return Ok(false);
     }
-    if !is_new {
-        hang_up(runner, name, url)?;
+    if !is_new && !hang_up(runner, name, url)? {
+        return Ok(false);
     }
     state.loaded.insert(name.to_owned(), digest);
     state.write(project)?;
@@ -59,8 +59,9 @@ fn is_loaded_by(service: Service, path: &Path) -> bool {
     }
 }
 
-/// These programs publish when they last loaded a configuration; a reload is done when that time changes.
-fn hang_up(runner: &impl Runner, name: &str, url: &str) -> anyhow::Result<()> {
+/// These programs publish when they last loaded a configuration; a reload is done when that time changes. One that does
+/// not answer is not asked, and not taken for one that has loaded anything.
+fn hang_up(runner: &impl Runner, name: &str, url: &str) -> anyhow::Result<bool> {
     let http = Http::new(Duration::from_secs(2));
     let url = format!("{url}/metrics");
     let prefix = name.replace('-', "_");
@@ -71,9 +72,8 @@ fn hang_up(runner: &impl Runner, name: &str, url: &str) -> anyhow::Result<()> {
             &format!("{prefix}_config_last_reload_{suffix}"),
         ))
     };
-    // One that does not answer is about to be started again, and loads the new configuration then.
     let Ok(before) = read("success_timestamp_seconds") else {
-        return Ok(());
+        return Ok(false);
     };
     // The time has whole seconds; a second reload within one would not show.
     while before.is_some_and(|before| before.floor() >= unix_seconds()) {
@@ -90,7 +90,7 @@ fn hang_up(runner: &impl Runner, name: &str, url: &str) -> anyhow::Result<()> {
         }
         std::thread::sleep(PAUSE);
     }
-    Ok(())
+    Ok(true)
 }
 
 fn unix_seconds() -> f64 {

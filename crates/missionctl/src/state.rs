@@ -11,11 +11,10 @@ use crate::render::write_atomically;
 use crate::service::Service;
 
 /// What the services run as.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Backend {
     /// Processes under supervisord.
-    #[default]
     Native,
     /// Containers.
     Docker,
@@ -35,8 +34,8 @@ impl Backend {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub(crate) struct State {
-    /// What the services run as.
-    pub(crate) backend: Backend,
+    /// What the services run as; none when nothing was applied, or nobody knows any more.
+    pub(crate) backend: Option<Backend>,
     /// Value of the label `machine` for this machine.
     pub(crate) machine: String,
     /// Where alerts find their runbooks.

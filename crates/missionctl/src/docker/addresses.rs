@@ -1,6 +1,6 @@
 //! Where this machine reaches what runs in containers.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use compose::{NetworkMode, Service};
 
@@ -48,6 +48,7 @@ fn socket(service: &Service) -> Option<(IpAddr, u16)> {
         .or_else(|| service.ports.first())?;
     let ip = match port.host_ip {
         Some(ip) if !ip.is_unspecified() => ip,
+        Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
     };
     Some((ip, port.published?))

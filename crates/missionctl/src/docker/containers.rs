@@ -1,12 +1,15 @@
 //! The containers of a project as the engine has them.
 
 use std::collections::HashMap;
+use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
 use bollard::query_parameters::{
-    InspectContainerOptions, KillContainerOptions, ListContainersOptions, LogsOptions,
-    RemoveContainerOptions, StartContainerOptions, StopContainerOptions,
+    InspectContainerOptions, ListContainersOptions, LogsOptions, RemoveContainerOptions,
+    StartContainerOptions, StopContainerOptions,
 };
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -27,8 +30,31 @@ pub(crate) struct Found {
     pub(crate) published: Vec<u16>,
 }
 
-/// All containers of a project, running or not.
+impl Found {
+    /// It was started for the project in this folder, or by `docker compose`, or for a folder that is there no more,
+    /// since it was renamed.
+    pub(crate) fn is_of(&self, root: &Path) -> bool {
+        let labelled = self.labels.get(labels::ROOT).map(Path::new);
+        labelled.is_none_or(|labelled| labelled == root || !labelled.exists())
+    }
+
+    /// `docker compose run` made it, to end by itself.
+    fn is_one_off(&self) -> bool {
+        self.labels
+            .get(labels::ONE_OFF)
+            .is_some_and(|word| word == "True")
+    }
+}
+
+/// The containers that run the services of a project, running or not.
 pub(crate) fn of(engine: &Engine, project: &str) -> anyhow::Result<Vec<Found>> {
+    let mut found = all(engine, project)?;
+    found.retain(|found| !found.is_one_off());
+    Ok(found)
+}
+
+/// All containers of a project, also those that `docker compose run` made.
+pub(crate) fn all(engine: &Engine, project: &str) -> anyhow::Result<Vec<Found>> {
     let filter = format!("{}={project}", labels::PROJECT);
     let options = ListContainersOptions {
         all: true,
@@ -115,6 +141,7 @@ impl Condition {
                 None => "its health check fails".to_owned(),
             }),
             "running" => None,
+            "paused" => Some("it is paused; docker unpause lets it go on".to_owned()),
             "restarting" => Some(format!(
                 "it ends right after it starts, with exit code {}; the engine keeps trying",
                 self.exit_code
@@ -180,8 +207,8 @@ fn condition(container: ContainerInspectResponse) -> Condition {
 /// Starts a container; one that runs is fine.
 pub(crate) fn start(engine: &Engine, id: &str) -> Result<(), String> {
     match engine.wait(engine.docker().start_container(id, None::<StartContainerOptions>)) {
-        Err(error) if !is_so_already(&error) => Err(with_advice(&reason(&error))),
-        _ => Ok(()),
+        Err(bollard::errors::Error::DockerResponseServerError { status_code: 304, .. }) | Ok(()) => Ok(()),
+        Err(error) => Err(with_advice(&reason(&error))),
     }
 }
 
@@ -213,15 +240,32 @@ pub(crate) fn remove(engine: &Engine, id: &str) -> anyhow::Result<()> {
     engine.wait(removed(engine, id))
 }
 
-/// Has a container's process read its configuration again.
+/// Has a container's process read its configuration again. The signal is sent from inside: one that the engine sends,
+/// whichever it is, the engine takes for a stop by hand, and starts the container never again by itself.
 pub(crate) fn hang_up(engine: &Engine, id: &str) -> anyhow::Result<()> {
-    let options = KillContainerOptions {
-        signal: "SIGHUP".to_owned(),
+    let docker = engine.docker();
+    let config = ExecConfig {
+        cmd: Some(["/bin/sh", "-c", "kill -HUP 1"].map(str::to_owned).to_vec()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..ExecConfig::default()
     };
-    engine
-        .wait(engine.docker().kill_container(id, Some(options)))
+    let sent = engine.wait(async {
+        let exec = docker.create_exec(id, config).await?.id;
+        let mut said = String::new();
+        if let StartExecResults::Attached { mut output, .. } = docker.start_exec(&exec, None).await? {
+            while let Some(Ok(output)) = output.next().await {
+                said.push_str(&String::from_utf8_lossy(&output.into_bytes()));
+            }
+        }
+        let code = docker.inspect_exec(&exec).await?.exit_code;
+        Ok::<_, bollard::errors::Error>((code, said))
+    });
+    let (code, said) = sent
         .map_err(|error| anyhow!(reason(&error)))
-        .with_context(|| format!("send SIGHUP to container {id}"))
+        .with_context(|| format!("send SIGHUP in container {id}"))?;
+    ensure!(code == Some(0), "send SIGHUP in container {id}: {}", said.trim());
+    Ok(())
 }
 
 /// The last lines that a container wrote.

@@ -24,10 +24,9 @@ pub(crate) struct Gone {
 /// Stops and removes what carries the project's label, whoever started it: missionctl or `docker compose`.
 pub(crate) fn down(engine: &Engine, project: &Project, progress: &Progress) -> anyhow::Result<Gone> {
     let name = variables::project_name(project);
-    let own = project.root().display().to_string();
-    let mut found = containers::of(engine, &name)?;
+    let mut found = containers::all(engine, &name)?;
     // Those of another folder that has the same name are none of ours.
-    found.retain(|found| found.labels.get(labels::ROOT).is_none_or(|root| *root == own));
+    found.retain(|found| found.is_of(project.root()));
     if !found.is_empty() {
         progress.step(&format!("stopping {} containers", found.len()));
     }
@@ -40,7 +39,7 @@ pub(crate) fn down(engine: &Engine, project: &Project, progress: &Progress) -> a
         }
         found = others;
     }
-    let is_alone = containers::of(engine, &name)?.is_empty();
+    let is_alone = containers::all(engine, &name)?.is_empty();
     if is_alone {
         remove_networks(engine, &name)?;
     }

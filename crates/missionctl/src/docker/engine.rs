@@ -255,7 +255,9 @@ pub(crate) fn advice(said: &str) -> Option<&'static str> {
             "no registry was reached: is this machine offline? docs/images.md says how to make images without one",
         )
     } else if has(&["toomanyrequests", "rate limit"]) {
-        Some("the registry allows no more pulls for now: docker login, or wait")
+        Some("the registry allows no more pulls for now: wait, or docker login and docker pull it by hand")
+    } else if has(&["unauthorized", "pull access denied", "no basic auth credentials"]) {
+        Some("it is not public, or there is no such image: docker login, then docker pull it by hand")
     } else if has(&["could not select device driver", "unknown or invalid runtime"]) {
         Some("the engine cannot hand over GPUs: install nvidia-container-toolkit")
     } else {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,13 +10,15 @@ use bollard::body_full;
 use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{BuildImageOptions, CreateImageOptions};
-use compose::{Build, Service};
+use compose::{Build, PullPolicy, Service};
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 
+use super::containers::Found;
 use super::context::{self, Context};
 use super::engine::{Engine, advice, is_unknown, reason};
+use super::labels;
 use crate::progress::Progress;
 use crate::render::hex;
 
@@ -34,8 +36,10 @@ pub(crate) struct Images {
     pub(crate) ids: BTreeMap<String, String>,
     /// Reason by service.
     pub(crate) missing: BTreeMap<String, String>,
-    /// What could not be built anew, so that an older image goes on. One sentence each.
+    /// What could not be had or built anew, so that an older image goes on. One sentence each.
     pub(crate) stale: Vec<String>,
+    /// Services whose containers stay as they are, since the image for a new one cannot be had.
+    pub(crate) kept: BTreeSet<String>,
 }
 
 /// What came of one image.
@@ -70,10 +74,15 @@ pub(crate) fn obtainable(engine: &Engine, services: &[&Service]) -> anyhow::Resu
             continue;
         }
         if let Some(build) = &service.build {
+            // The programs are static unless another target says that they are not.
+            let unused = match build.target.as_deref() {
+                Some("static") => "GLIBC_IMAGE",
+                _ => "BASE_IMAGE",
+            };
             wanted = build
                 .args
                 .iter()
-                .filter(|(name, image)| name.ends_with("_IMAGE") && *image != "scratch")
+                .filter(|(name, image)| name.ends_with("_IMAGE") && *name != unused && *image != "scratch")
                 .map(|(_, image)| image.clone())
                 .collect();
         }
@@ -110,6 +119,19 @@ pub(crate) fn build_all(
 }
 
 impl Images {
+    /// What runs goes on where its new image is missing.
+    pub(crate) fn keep(&mut self, present: &[Found]) {
+        for found in present {
+            let Some(image) = found.labels.get(labels::IMAGE) else {
+                continue;
+            };
+            if let Some(reason) = self.missing.remove(&found.service) {
+                self.kept.insert(found.service.clone());
+                self.insert(found.service.clone(), Image::Stale(image.clone(), reason));
+            }
+        }
+    }
+
     fn insert(&mut self, service: String, image: Image) {
         match image {
             Image::Here(id) => {
@@ -175,15 +197,16 @@ fn pull_all(
     let mut found = Vec::new();
     let mut wanted = Vec::new();
     for service in services {
-        match id(engine, name(service))? {
-            Some(id) => found.push((service.name.clone(), Image::Here(id))),
-            None if is_offline() => found.push((
-                service.name.clone(),
-                Image::Missing(format!(
-                    "{} is not here, and MISSION_OFFLINE is set",
-                    name(service)
-                )),
-            )),
+        let lacks = |why: &str| Image::Missing(format!("{} is not here, and {why}", name(service)));
+        let image = match (id(engine, name(service))?, service.pull_policy) {
+            (Some(_), Some(PullPolicy::Always)) if !is_offline() => None,
+            (Some(id), _) => Some(Image::Here(id)),
+            (None, Some(PullPolicy::Never)) => Some(lacks("its pull_policy says never")),
+            (None, _) if is_offline() => Some(lacks("MISSION_OFFLINE is set")),
+            (None, _) => None,
+        };
+        match image {
+            Some(image) => found.push((service.name.clone(), image)),
             None => wanted.push(*service),
         }
     }
@@ -220,8 +243,14 @@ fn pull_all(
 }
 
 async fn pull(engine: &Engine, image: &str, mut tell: impl FnMut(String)) -> Result<(), Error> {
+    // Without a tag the engine would pull all of them.
+    let is_tagged = image
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains([':', '@']));
     let options = CreateImageOptions {
         from_image: Some(image.to_owned()),
+        tag: (!is_tagged).then(|| "latest".to_owned()),
         ..CreateImageOptions::default()
     };
     let mut layers: HashMap<String, (i64, i64)> = HashMap::new();

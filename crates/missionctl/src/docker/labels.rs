@@ -14,8 +14,10 @@ pub(crate) const SERVICE: &str = "com.docker.compose.service";
 /// What a container was made from.
 pub(crate) const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
-const IMAGE: &str = "com.docker.compose.image";
-const ONE_OFF: &str = "com.docker.compose.oneoff";
+/// Id of the image that a container was made from.
+pub(crate) const IMAGE: &str = "com.docker.compose.image";
+/// `True` on what `docker compose run` makes, to end by itself.
+pub(crate) const ONE_OFF: &str = "com.docker.compose.oneoff";
 const VERSION: &str = "com.docker.compose.version";
 const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 
@@ -65,6 +67,19 @@ pub(crate) fn container(plan: &Plan, service: &Service, image: &str, files: &str
     ];
     labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
     labels
+}
+
+/// Labels of a container that ends by itself.
+pub(crate) fn one_off(plan: &Plan, service: &str) -> HashMap<String, String> {
+    let root = plan.root.display().to_string();
+    [
+        (PROJECT, plan.compose.name.as_str()),
+        (SERVICE, service),
+        (ONE_OFF, "True"),
+        (ROOT, &root),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// The services that a container's service depends on.

@@ -24,7 +24,8 @@ pub(crate) fn show(
     count: usize,
 ) -> anyhow::Result<Exit> {
     let engine = Engine::connect()??;
-    let all = containers::of(&engine, &variables::project_name(project))?;
+    let mut all = containers::of(&engine, &variables::project_name(project))?;
+    all.retain(|found| found.is_of(project.root()));
     let wanted = wanted(&all, service)?;
     let width = wanted
         .iter()
@@ -76,7 +77,8 @@ impl LogMark {
     pub(crate) fn now(project: &Project, service: &str) -> anyhow::Result<Self> {
         let engine = Engine::connect()??;
         let found = containers::of(&engine, &variables::project_name(project))?;
-        let found = found.into_iter().find(|found| found.service == service);
+        let mut own = found.into_iter().filter(|found| found.is_of(project.root()));
+        let found = own.find(|found| found.service == service);
         Ok(Self {
             id: found.with_context(|| format!("{service} has no container"))?.id,
             engine,

@@ -49,18 +49,12 @@ pub(crate) fn can_run(
     images::obtainable(engine, &plan.services().collect::<Vec<_>>())
 }
 
-/// Whether the project has containers, running or not.
-pub(crate) fn has_containers(engine: &Engine, project: &Project) -> anyhow::Result<bool> {
-    Ok(!own_containers(engine, project)?.is_empty())
-}
-
 /// The project's own containers: the service of each, and the ports of this machine that lead to it.
 pub(crate) fn own_containers(engine: &Engine, project: &Project) -> anyhow::Result<Vec<(String, Vec<u16>)>> {
-    let own = project.root().display().to_string();
     let found = containers::of(engine, &variables::project_name(project))?;
     Ok(found
         .into_iter()
-        .filter(|found| found.labels.get(labels::ROOT).is_none_or(|root| *root == own))
+        .filter(|found| found.is_of(project.root()))
         .map(|found| (found.service, found.published))
         .collect())
 }

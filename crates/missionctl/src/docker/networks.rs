@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow, bail};
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect, VolumeCreateRequest};
 use bollard::query_parameters::InspectNetworkOptions;
-use compose::{MountKind, Network};
+use compose::{MountKind, Network, Subnet};
 
 use super::engine::{Engine, advice, is_unknown, reason};
 use super::labels;
@@ -91,8 +91,14 @@ fn fits(wanted: &Network, found: &NetworkInspect) -> anyhow::Result<()> {
         .as_ref()
         .and_then(|ipam| ipam.config.as_deref())
         .unwrap_or_default();
-    let has = |subnet: &str| pools.iter().any(|pool| pool.subnet.as_deref() == Some(subnet));
-    match wanted.subnets.iter().find(|pool| !has(&pool.subnet)) {
+    let has = |wanted: &Subnet| {
+        pools.iter().any(|pool| {
+            let gateway = pool.gateway.as_deref().and_then(|gateway| gateway.parse().ok());
+            pool.subnet.as_deref() == Some(&wanted.subnet)
+                && (wanted.gateway.is_none() || wanted.gateway == gateway)
+        })
+    };
+    match wanted.subnets.iter().find(|pool| !has(pool)) {
         Some(pool) => bail!(
             "it exists with other addresses than {}; missionctl down removes it, and the next up makes it anew",
             pool.subnet

@@ -32,7 +32,14 @@ impl Plan {
     /// Reads the file for an inventory.
     pub(crate) fn new(project: &Project, inventory: &Inventory) -> anyhow::Result<Self> {
         let variables = variables::of(project, inventory);
-        let compose = compose::load(&file(project), &variables)?;
+        let mut compose = compose::load(&file(project), &variables)?;
+        for service in compose
+            .services
+            .values_mut()
+            .filter(|service| service.image.is_none())
+        {
+            service.image = Some(format!("{}-{}", compose.name, service.name));
+        }
         let profiles = variables::profiles(inventory);
         let asked: BTreeSet<&str> = inventory
             .services()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use bollard::models::NetworkConnectRequest;
 use bollard::query_parameters::CreateContainerOptions;
 use compose::{Condition, Service};
@@ -54,62 +54,70 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes sure that a service runs in a container that is as the file and the rendered configuration say.
-    pub(super) fn bring(&mut self, service: &Service, present: &[Found]) -> anyhow::Result<()> {
+    /// Makes sure that a service runs in a container that is as the file and the rendered configuration say. What is
+    /// wrong with one does not stop the others.
+    pub(super) fn bring(&mut self, service: &Service, present: &[Found]) {
+        if let Err(error) = self.try_to_bring(service, present) {
+            self.failures.insert(service.name.clone(), format!("{error:#}"));
+        }
+    }
+
+    fn try_to_bring(&mut self, service: &Service, present: &[Found]) -> anyhow::Result<()> {
         let name = &service.name;
-        let found = present.iter().find(|found| found.service == *name);
         let Some(image) = self.images.ids.get(name) else {
-            // One that runs from an image that has lost its name goes on.
-            if let Some(found) = found {
-                self.ids.insert(name.clone(), found.id.clone());
-            }
             return Ok(());
         };
-        if let Err(reason) = self.await_dependencies(service)? {
-            self.failures.insert(name.clone(), reason);
-            return Ok(());
-        }
+        self.await_dependencies(service)?;
+        let found = present.iter().find(|found| found.service == *name);
         let wanted = labels::container(self.plan, service, image, &self.files(service));
+        let is_current =
+            |found: &Found| self.images.kept.contains(name) || labels::is_current(&found.labels, &wanted);
         let id = match found {
-            Some(found) if labels::is_current(&found.labels, &wanted) => found.id.clone(),
-            _ => {
-                let what = if found.is_some() { "replacing" } else { "creating" };
-                self.progress.step(&format!("{what} {name}"));
-                if let Some(found) = found {
-                    containers::remove(self.engine, &found.id)?;
-                }
-                self.touched.push(name.clone());
-                match self.create(service, image, wanted) {
-                    Ok(id) => id,
-                    Err(error) => {
-                        self.failures.insert(name.clone(), format!("{error:#}"));
-                        return Ok(());
-                    }
-                }
-            }
+            Some(found) if is_current(found) => found.id.clone(),
+            _ => self.replace(service, image, wanted, present)?,
         };
         self.ids.insert(name.clone(), id.clone());
-        let runs = containers::conditions(self.engine, &[&id])?;
-        if runs.into_iter().flatten().any(|condition| condition.runs()) {
+        let conditions = containers::conditions(self.engine, &[&id])?;
+        if conditions.into_iter().flatten().any(|condition| condition.runs()) {
             return Ok(());
         }
         if !self.touched.contains(name) {
             self.progress.step(&format!("starting {name}, which had ended"));
             self.touched.push(name.clone());
         }
-        if let Err(reason) = containers::start(self.engine, &id) {
-            self.failures.insert(name.clone(), reason);
-        }
-        Ok(())
+        containers::start(self.engine, &id).map_err(|reason| anyhow!(reason))
     }
 
-    /// Waits until what the service depends on is as the file says; else the reason why the service cannot start.
-    fn await_dependencies(&self, service: &Service) -> anyhow::Result<Result<(), String>> {
+    /// Makes a container in place of the one that is there, and of those not looked at yet that have its ports.
+    fn replace(
+        &mut self,
+        service: &Service,
+        image: &str,
+        labels: HashMap<String, String>,
+        present: &[Found],
+    ) -> anyhow::Result<String> {
+        let ports: Vec<u16> = service.ports.iter().filter_map(|port| port.published).collect();
+        let is_in_the_way = |found: &&Found| {
+            found.service == service.name
+                || (!self.ids.contains_key(&found.service)
+                    && found.published.iter().any(|port| ports.contains(port)))
+        };
+        let old: Vec<&Found> = present.iter().filter(is_in_the_way).collect();
+        let what = if old.is_empty() { "creating" } else { "replacing" };
+        self.progress.step(&format!("{what} {}", service.name));
+        self.touched.push(service.name.clone());
+        for found in old {
+            containers::remove(self.engine, &found.id)?;
+        }
+        self.create(service, image, labels)
+    }
+
+    /// Waits until what the service depends on is as the file says; fails when the service cannot start.
+    fn await_dependencies(&self, service: &Service) -> anyhow::Result<()> {
         for (name, dependency) in &service.depends_on {
+            let must_be_ready = dependency.required && dependency.condition != Condition::Started;
             let Some(id) = self.ids.get(name) else {
-                if dependency.required && dependency.condition != Condition::Started {
-                    return Ok(Err(format!("it needs {name}, which does not run")));
-                }
+                ensure!(!must_be_ready, "it needs {name}, which does not run");
                 continue;
             };
             let watched = self.watched(name, id);
@@ -122,13 +130,11 @@ impl Run<'_> {
                     wait::until_completed(self.engine, &watched, self.limit, self.progress)?
                 }
             };
-            if let Err(reason) = waited
-                && dependency.required
-            {
-                return Ok(Err(format!("it needs {name}, which is not ready: {reason}")));
+            if let Err(reason) = waited {
+                ensure!(!must_be_ready, "it needs {name}, which is not ready: {reason}");
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn create(
@@ -150,16 +156,17 @@ impl Run<'_> {
             .engine
             .wait(docker.create_container(Some(options), body))
             .map_err(|error| failed(&error))
-            .with_context(|| format!("create the container of {}", service.name))?;
+            .context("create its container")?;
         for (network, endpoint) in container::endpoints(self.plan, service).into_iter().skip(1) {
             let request = NetworkConnectRequest {
                 container: created.id.clone(),
                 endpoint_config: Some(endpoint),
             };
-            self.engine
-                .wait(docker.connect_network(&network, request))
-                .map_err(|error| failed(&error))
-                .with_context(|| format!("connect {} to the network {network}", service.name))?;
+            if let Err(error) = self.engine.wait(docker.connect_network(&network, request)) {
+                // The next `up` would take it for complete.
+                containers::remove(self.engine, &created.id)?;
+                return Err(failed(&error)).with_context(|| format!("connect it to the network {network}"));
+            }
         }
         Ok(created.id)
     }
@@ -191,25 +198,31 @@ impl Run<'_> {
     }
 
     /// Has services that can do so load what has changed.
-    pub(super) fn reload(&mut self, project: &Project, inventory: &Inventory) -> anyhow::Result<()> {
+    pub(super) fn reload(&mut self, project: &Project, inventory: &Inventory) {
         for compose in self.plan.services() {
             let known = service::Service::from_name(&compose.name).filter(|service| service.reloads());
             let address = addresses::published(self.plan, inventory, compose);
             let (Some(service), Some(address)) = (known, address) else {
                 continue;
             };
-            if !self.ids.contains_key(service.name()) || self.failures.contains_key(service.name()) {
+            let name = service.name();
+            if !self.ids.contains_key(name) || self.failures.contains_key(name) {
                 continue;
             }
-            let is_new = self.touched.iter().any(|name| name == service.name());
+            let is_new = self.touched.iter().any(|touched| touched == name);
             let url = format!("http://{address}");
-            if reload(project, self, self.tree, service, &url, is_new)? {
-                self.progress
-                    .step(&format!("{service} has read its configuration again"));
-                self.touched.push(service.name().to_owned());
+            match reload(project, self, self.tree, service, &url, is_new) {
+                Ok(true) => {
+                    self.progress
+                        .step(&format!("{name} has read its configuration again"));
+                    self.touched.push(name.to_owned());
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    self.failures.insert(name.to_owned(), format!("{error:#}"));
+                }
             }
         }
-        Ok(())
     }
 
     /// Waits until every service works or it is clear that it will not.

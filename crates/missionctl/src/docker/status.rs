@@ -18,7 +18,8 @@ use crate::status::ServiceStatus;
 /// Every service of the last `up`; none when there is no container.
 pub(crate) fn services(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
     let engine = Engine::connect()??;
-    let found = containers::of(&engine, &variables::project_name(project))?;
+    let mut found = containers::of(&engine, &variables::project_name(project))?;
+    found.retain(|found| found.is_of(project.root()));
     if found.is_empty() {
         return Ok(None);
     }

@@ -62,18 +62,14 @@ pub(crate) fn up(
     let plan = Plan::new(project, inventory)?;
     let present = containers::of(engine, &plan.compose.name)?;
     refuse_strangers(&plan, &present)?;
-    let images = images::ensure(engine, &plan.services().collect::<Vec<_>>(), progress)?;
-    let missing: Vec<String> = images
-        .missing
-        .iter()
-        .map(|(name, reason)| costs::sentence(name, reason))
-        .collect();
-    if options.is_strict && !missing.is_empty() {
+    let mut images = images::ensure(engine, &plan.services().collect::<Vec<_>>(), progress)?;
+    if options.is_strict && !images.missing.is_empty() {
         bail!(
             "--strict: nothing was started or changed\n  {}",
-            missing.join("\n  ")
+            sentences(&images).join("\n  ")
         );
     }
+    images.keep(&present);
     for name in images.missing.keys() {
         if let Some(service) = Service::from_name(name) {
             inventory.leave_out(service);
@@ -82,12 +78,12 @@ pub(crate) fn up(
 
     progress.step("rendering the configuration");
     let tree = rendered(project, inventory)?;
-    validate::staged(engine, project, &plan, &tree, &images)?;
+    let checked = validate::staged(engine, project, &plan, &tree, &images)?;
+    networks::ensure(engine, &plan)?;
     tree.apply(&project.run())?;
     project.link_environment().context("link compose/.env")?;
-    record(project, inventory, &plan, &images)?;
+    record(project, inventory, &plan, &images, checked)?;
 
-    networks::ensure(engine, &plan)?;
     let mut run = Run {
         engine,
         plan: &plan,
@@ -101,21 +97,25 @@ pub(crate) fn up(
     };
     run.remove_others(&present)?;
     for service in plan.services() {
-        run.bring(service, &present)?;
+        run.bring(service, &present);
     }
-    run.reload(project, inventory)?;
+    run.reload(project, inventory);
     run.watch()?;
-    run.outcome(inventory, missing)
+    run.outcome(inventory, sentences(&images))
+}
+
+/// Why images are missing, and what that costs.
+fn sentences(images: &Images) -> Vec<String> {
+    let missing = images.missing.iter();
+    missing
+        .map(|(name, reason)| costs::sentence(name, reason))
+        .collect()
 }
 
 /// Containers of the same name that were started for another folder are not touched.
 fn refuse_strangers(plan: &Plan, present: &[Found]) -> anyhow::Result<()> {
-    let own = plan.root.display().to_string();
-    let stranger = present
-        .iter()
-        .filter_map(|found| found.labels.get(labels::ROOT))
-        .find(|root| **root != own);
-    match stranger {
+    let mut strangers = present.iter().filter(|found| !found.is_of(&plan.root));
+    match strangers.find_map(|found| found.labels.get(labels::ROOT)) {
         Some(root) => bail!(
             "the containers of {} belong to {root}; take them down first: missionctl --project {root} down",
             plan.compose.name
@@ -125,10 +125,21 @@ fn refuse_strangers(plan: &Plan, present: &[Found]) -> anyhow::Result<()> {
 }
 
 /// From here on the other commands find the services where they are going to be.
-fn record(project: &Project, inventory: &Inventory, plan: &Plan, images: &Images) -> anyhow::Result<()> {
+fn record(
+    project: &Project,
+    inventory: &Inventory,
+    plan: &Plan,
+    images: &Images,
+    checked: String,
+) -> anyhow::Result<()> {
     let old = State::read(project);
+    let mut loaded = match old.backend {
+        Some(Backend::Docker) => old.loaded.clone(),
+        _ => BTreeMap::new(),
+    };
+    loaded.insert(validate::CHECKED.to_owned(), checked);
     let state = State {
-        backend: Backend::Docker,
+        backend: Some(Backend::Docker),
         machine: inventory.local_name(),
         runbook_base: inventory.runbook_base(project),
         addresses: plan
@@ -141,11 +152,7 @@ fn record(project: &Project, inventory: &Inventory, plan: &Plan, images: &Images
                 )
             })
             .collect(),
-        loaded: if old.backend == Backend::Docker {
-            old.loaded.clone()
-        } else {
-            BTreeMap::new()
-        },
+        loaded,
     };
     if state == old {
         Ok(())

@@ -9,10 +9,10 @@ use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
 use bollard::query_parameters::{CreateContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 
-use super::containers;
 use super::engine::{Engine, reason};
 use super::images::Images;
 use super::plan::Plan;
+use super::{containers, labels};
 use crate::project::Project;
 use crate::render::{Tree, scratch};
 use crate::state::State;
@@ -20,7 +20,7 @@ use crate::state::State;
 /// Far more than thousands of rules take.
 const LIMIT: Duration = Duration::from_mins(1);
 /// How the checked configuration is remembered, among what services have loaded.
-const CHECKED: &str = "checked";
+pub(super) const CHECKED: &str = "checked";
 
 struct Check<'a> {
     service: &'a str,
@@ -44,46 +44,38 @@ const CHECKS: [Check; 2] = [
     },
 ];
 
-/// Fails with the tool's own words when a file is not valid. What was checked once is not checked again.
+/// Fails with the tool's own words when a file is not valid. What was checked once, as the state knows, is not checked
+/// again. Returns what the state is to know.
 pub(crate) fn staged(
     engine: &Engine,
     project: &Project,
     plan: &Plan,
     tree: &Tree,
     images: &Images,
-) -> anyhow::Result<()> {
-    let is_checked_file = |path: &Path| CHECKS.iter().any(|check| path.starts_with(check.service));
-    let digest = format!("{:?} {}", images.ids, tree.digest(is_checked_file));
-    let mut state = State::read(project);
-    if state.loaded.get(CHECKED) == Some(&digest) {
-        return Ok(());
+) -> anyhow::Result<String> {
+    let is_checked = |path: &Path| CHECKS.iter().any(|check| path.starts_with(check.service));
+    let ids = CHECKS.iter().filter_map(|check| images.ids.get(check.service));
+    let ids: Vec<&str> = ids.map(String::as_str).collect();
+    let digest = format!("{} {}", tree.digest(is_checked), ids.join(" "));
+    if State::read(project).loaded.get(CHECKED) == Some(&digest) {
+        return Ok(digest);
     }
     let staging = scratch(&project.mission(), ".staging")?;
-    tree.stage(staging.path())?;
+    tree.stage(staging.path(), is_checked)?;
     for check in &CHECKS {
-        let user = plan
-            .compose
-            .services
-            .get(check.service)
-            .and_then(|service| service.user.clone());
         if let Some(image) = images.ids.get(check.service) {
-            run(engine, check, image, user, &staging.path().join(check.service))?;
+            run(engine, plan, check, image, &staging.path().join(check.service))?;
         }
     }
-    state.loaded.insert(CHECKED.to_owned(), digest);
-    state.write(project)
+    Ok(digest)
 }
 
-fn run(
-    engine: &Engine,
-    check: &Check,
-    image: &str,
-    user: Option<String>,
-    folder: &Path,
-) -> anyhow::Result<()> {
+fn run(engine: &Engine, plan: &Plan, check: &Check, image: &str, folder: &Path) -> anyhow::Result<()> {
+    let service = plan.compose.services.get(check.service);
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
-        user,
+        user: service.and_then(|service| service.user.clone()),
+        labels: Some(labels::one_off(plan, check.service)),
         entrypoint: Some(vec![check.program.to_owned()]),
         cmd: Some(check.words.iter().map(|word| (*word).to_owned()).collect()),
         host_config: Some(HostConfig {
@@ -101,17 +93,24 @@ fn run(
         ..ContainerCreateBody::default()
     };
     let docker = engine.docker();
+    let name = format!("{}-check-{}", plan.compose.name, check.service);
+    // What a check that was interrupted has left.
+    containers::remove(engine, &name)?;
+    let options = CreateContainerOptions {
+        name: Some(name),
+        ..CreateContainerOptions::default()
+    };
     let created = engine
-        .wait(docker.create_container(None::<CreateContainerOptions>, body))
+        .wait(docker.create_container(Some(options), body))
         .map_err(|error| anyhow!(containers::with_advice(&reason(&error))))
         .with_context(|| format!("check the configuration of {}", check.service))?;
     let verdict = containers::start(engine, &created.id)
         .map_err(|error| anyhow!(error))
         .and_then(|()| ended(engine, &created.id));
     let said = containers::last_lines(engine, &created.id, 40);
-    containers::remove(engine, &created.id)?;
+    let removed = containers::remove(engine, &created.id);
     if verdict.with_context(|| format!("run {} in the image of {}", check.program, check.service))? == 0 {
-        return Ok(());
+        return removed;
     }
     let said: Vec<String> = said
         .into_iter()

@@ -19,6 +19,11 @@ impl HostPort {
     pub(crate) fn is_local(&self) -> bool {
         is_local(&self.host)
     }
+
+    /// Only this machine itself calls it so.
+    pub(crate) fn has_own_name(&self) -> bool {
+        is_own_name(&self.host)
+    }
 }
 
 impl fmt::Display for HostPort {
@@ -109,6 +114,12 @@ pub(crate) fn port(text: &str) -> Result<u16, (String, String)> {
 /// This machine's name.
 pub(crate) fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Whether the host is this machine to itself alone: containers that ask for it find themselves, or nobody.
+fn is_own_name(host: &str) -> bool {
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    host == "localhost" || host == hostname() || is_loopback
 }
 
 /// Whether the host is this machine: by name, or because one of its interfaces has the address.

@@ -204,7 +204,7 @@ fn record(project: &Project, inventory: &Inventory, units: &[Unit]) -> anyhow::R
         (unit.service.name().to_owned(), address)
     };
     let state = State {
-        backend: Backend::Native,
+        backend: Some(Backend::Native),
         machine: inventory.local_name(),
         runbook_base: inventory.runbook_base(project),
         addresses: units.iter().map(address).collect(),

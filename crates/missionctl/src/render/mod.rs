@@ -53,7 +53,7 @@ pub(crate) fn configuration(project: &Project, inventory: &Inventory, place: Pla
 
 /// The URL under which the services reach a page that `url` names.
 fn reached(url: Url, place: Place) -> Url {
-    if url.is_local() {
+    if url.address().has_own_name() {
         let address = place.local(&url.address());
         url.at(address)
     } else {

@@ -68,7 +68,7 @@ impl Place<'_> {
 
     /// Where the services reach a program anywhere.
     pub(crate) fn reached(self, address: &HostPort) -> HostPort {
-        if address.is_local() {
+        if address.has_own_name() {
             self.local(address)
         } else {
             address.clone()

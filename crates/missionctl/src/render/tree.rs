@@ -116,8 +116,8 @@ impl Tree {
     }
 
     /// Writes everything below a new folder, for the programs that check it.
-    pub(crate) fn stage(&self, folder: &Path) -> anyhow::Result<()> {
-        for (path, content) in &self.files {
+    pub(crate) fn stage(&self, folder: &Path, wanted: impl Fn(&Path) -> bool) -> anyhow::Result<()> {
+        for (path, content) in self.files.iter().filter(|(path, _)| wanted(path)) {
             write(folder, path, content)?;
         }
         Ok(())
@@ -252,6 +252,8 @@ pub(crate) fn scratch(parent: &Path, name: &str) -> anyhow::Result<tempfile::Tem
     let folder = tempfile::Builder::new()
         .prefix(name)
         .rand_bytes(0)
+        // Secrets may be written into it.
+        .permissions(fs::Permissions::from_mode(0o700))
         .tempdir_in(parent);
     folder.with_context(|| format!("create {}", path.display()))
 }
@@ -266,4 +268,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_enter_the_folder_of_what_is_being_checked() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let staging = scratch(parent.path(), ".staging").expect("a folder");
+        let mode = staging.path().metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }

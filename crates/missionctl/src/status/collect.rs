@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use supervisor::{ProcessInfo, ProcessState};
 
+use crate::backend;
 use crate::docker;
 use crate::http::Http;
 use crate::native::{Socket, Supervisord};
@@ -101,10 +102,11 @@ pub(crate) struct Alert {
 /// Asks everything.
 pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     let state = State::read(project);
+    let backend = backend::last(project)?;
     // Asked once: a supervisord that ends between two questions must not leave an empty list that looks healthy.
-    let Some(services) = services(project, &state)? else {
+    let Some(services) = services(project, &state, backend)? else {
         return Ok(Status {
-            backend: state.backend.name(),
+            backend: backend.name(),
             running: false,
             healthy: false,
             orphans: process::ours(&project.run()).len(),
@@ -119,7 +121,7 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     let healthy = services.iter().all(|service| service.healthy)
         && targets.as_ref().is_some_and(|targets| targets.down.is_empty());
     Ok(Status {
-        backend: state.backend.name(),
+        backend: backend.name(),
         running: true,
         healthy,
         orphans: 0,
@@ -130,8 +132,12 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
 }
 
 /// Every service of the last `up`; none when nothing runs them.
-fn services(project: &Project, state: &State) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
-    match state.backend {
+fn services(
+    project: &Project,
+    state: &State,
+    backend: Backend,
+) -> anyhow::Result<Option<Vec<ServiceStatus>>> {
+    match backend {
         Backend::Native => processes(project, state),
         Backend::Docker => docker::services(project, state),
     }

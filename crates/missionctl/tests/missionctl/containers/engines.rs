@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Status and body for a method and a path; none for an empty list.
 type Answer = dyn Fn(&str, &str) -> Option<(u16, String)> + Send + Sync;
 
 pub(crate) struct Fake {
     folder: tempfile::TempDir,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Fake {
@@ -23,16 +24,23 @@ impl Fake {
     ) -> Self {
         let fake = Self {
             folder: tempfile::tempdir().expect("a folder"),
+            requests: Arc::default(),
         };
         let listener = UnixListener::bind(fake.socket()).expect("bind");
         let answer: Arc<Answer> = Arc::new(answer);
+        let requests = Arc::clone(&fake.requests);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answer = Arc::clone(&answer);
-                std::thread::spawn(move || serve(&stream, version, &*answer));
+                let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
+                std::thread::spawn(move || serve(&stream, version, &*answer, &requests));
             }
         });
         fake
+    }
+
+    /// The paths that were asked for, without their queries.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("no panic while locked").clone()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -45,10 +53,12 @@ impl Fake {
 }
 
 /// Requests of one kept connection, until it ends.
-fn serve(stream: &UnixStream, version: &str, answer: &Answer) {
+fn serve(stream: &UnixStream, version: &str, answer: &Answer, requests: &Mutex<Vec<String>>) {
     let mut writer = stream.try_clone().expect("a second handle");
     let mut reader = BufReader::new(stream);
     while let Some((method, path)) = request(&mut reader) {
+        let asked = path.split('?').next().unwrap_or_default().to_owned();
+        requests.lock().expect("no panic while locked").push(asked);
         let (status, body) = if path.ends_with("/version") {
             let body =
                 format!("{{\"Version\":\"0\",\"ApiVersion\":\"{version}\",\"MinAPIVersion\":\"1.12\"}}");

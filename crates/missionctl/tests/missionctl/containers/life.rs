@@ -57,10 +57,14 @@ fn the_core_profile_comes_up_lives_and_goes() {
     what_is_on_the_machine_is_seen(&lab);
     nobody_has_more_rights_than_said(&lab);
     an_alert_is_delivered(&lab, &receiver);
-    a_killed_container_comes_back(&lab);
     only_what_changed_is_touched(&lab, &rest);
+    // Prometheus has been told to read its configuration again by then.
+    a_killed_container_comes_back(&lab, "prometheus");
     docker_compose_agrees(&lab);
 
+    // Also where nobody has written down what runs.
+    std::fs::remove_file(lab.path(".mission/state.json")).expect("remove");
+    assert!(lab.run(&["status"]).stdout.contains("prometheus"));
     let gone = lab.run(&["down"]);
     assert_eq!(gone.code, 0, "{}", gone.stderr);
     assert!(lab.containers().is_empty());
@@ -155,11 +159,11 @@ fn an_alert_is_delivered(lab: &Lab, receiver: &Receiver) {
     assert!(!receiver.bodies("/hook").is_empty());
 }
 
-fn a_killed_container_comes_back(lab: &Lab) {
-    let pid = lab.service("pushgateway")["pid"].as_u64().expect("a pid");
+fn a_killed_container_comes_back(lab: &Lab, name: &str) {
+    let pid = lab.service(name)["pid"].as_u64().expect("a pid");
     kill(pid);
-    eventually("pushgateway again", || {
-        let service = lab.service("pushgateway");
+    eventually(name, || {
+        let service = lab.service(name);
         let is_new = service["pid"].as_u64().is_some_and(|new| new != pid);
         (is_new && service["healthy"] == true && service["restarts"] == 1).then_some(())
     });

@@ -106,6 +106,18 @@ fn what_is_missing_is_pulled_and_what_the_registry_lacks_is_named() {
         pulled.stderr
     );
     assert_eq!(lab.service("alertmanager")["healthy"], true);
+
+    // What runs goes on while its next image cannot be had, and is not cut off from the rest.
+    let before = lab.containers();
+    let kept = up(&registry.image("bad"), &[]);
+    assert_eq!(kept.code, 1);
+    assert!(
+        kept.stderr.contains("alertmanager goes on with its older image"),
+        "{}",
+        kept.stderr
+    );
+    assert_eq!(lab.containers()["alertmanager"], before["alertmanager"]);
+    assert_eq!(lab.service("alertmanager")["healthy"], true);
     assert_eq!(lab.run(&["down"]).code, 0);
     docker(&["rmi", &good]);
 }
