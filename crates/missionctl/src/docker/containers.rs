@@ -204,8 +204,12 @@ fn condition(container: ContainerInspectResponse) -> Condition {
     }
 }
 
-/// Starts a container; one that runs is fine.
-pub(crate) fn start(engine: &Engine, id: &str) -> Result<(), String> {
+/// Starts a container; one that runs is fine, and one that is paused goes on.
+pub(crate) fn start(engine: &Engine, id: &str, is_paused: bool) -> Result<(), String> {
+    if is_paused {
+        let unpaused = engine.wait(engine.docker().unpause_container(id));
+        return unpaused.map_err(|error| with_advice(&reason(&error)));
+    }
     match engine.wait(engine.docker().start_container(id, None::<StartContainerOptions>)) {
         Err(bollard::errors::Error::DockerResponseServerError { status_code: 304, .. }) | Ok(()) => Ok(()),
         Err(error) => Err(with_advice(&reason(&error))),

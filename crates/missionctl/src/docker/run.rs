@@ -78,14 +78,16 @@ impl Run<'_> {
         };
         self.ids.insert(name.clone(), id.clone());
         let conditions = containers::conditions(self.engine, &[&id])?;
-        if conditions.into_iter().flatten().any(|condition| condition.runs()) {
+        let condition = conditions.into_iter().flatten().next().unwrap_or_default();
+        if condition.runs() {
             return Ok(());
         }
         if !self.touched.contains(name) {
-            self.progress.step(&format!("starting {name}, which had ended"));
+            self.progress
+                .step(&format!("starting {name}, which was {}", condition.state));
             self.touched.push(name.clone());
         }
-        containers::start(self.engine, &id).map_err(|reason| anyhow!(reason))
+        containers::start(self.engine, &id, condition.state == "paused").map_err(|reason| anyhow!(reason))
     }
 
     /// Makes a container in place of the one that is there, and of those not looked at yet that have its ports.

@@ -104,7 +104,7 @@ fn run(engine: &Engine, plan: &Plan, check: &Check, image: &str, folder: &Path) 
         .wait(docker.create_container(Some(options), body))
         .map_err(|error| anyhow!(containers::with_advice(&reason(&error))))
         .with_context(|| format!("check the configuration of {}", check.service))?;
-    let verdict = containers::start(engine, &created.id)
+    let verdict = containers::start(engine, &created.id, false)
         .map_err(|error| anyhow!(error))
         .and_then(|()| ended(engine, &created.id));
     let said = containers::last_lines(engine, &created.id, 40);

@@ -10,6 +10,8 @@ use crate::progress::Progress;
 const PAUSE: Duration = Duration::from_millis(200);
 /// A service that the engine still restarts after this long does not come.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// What was unhealthy before, since it was paused, say, has been checked again by then.
+const RECOVERY: Duration = Duration::from_secs(15);
 /// One without a health check must have run for so long.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -151,8 +153,10 @@ impl<'a> Lookout<'a> {
         match condition.health {
             Health::Healthy => Verdict::Good,
             Health::Unchecked if self.since.elapsed() >= SETTLED => Verdict::Good,
-            Health::Unhealthy => Verdict::Failed(condition.ailment().unwrap_or_default()),
-            Health::Starting | Health::Unchecked => Verdict::Open,
+            Health::Unhealthy if self.since.elapsed() > RECOVERY => {
+                Verdict::Failed(condition.ailment().unwrap_or_default())
+            }
+            Health::Unhealthy | Health::Starting | Health::Unchecked => Verdict::Open,
         }
     }
 

@@ -179,6 +179,19 @@ fn only_what_changed_is_touched(lab: &Lab, rest: &str) {
     );
     assert_eq!(lab.containers(), before);
 
+    // What somebody has paused goes on, and what somebody has removed is made anew.
+    docker(&["pause", &format!("{}-rapl-exporter-1", lab.project())]);
+    docker(&["rm", "--force", &format!("{}-pushgateway-1", lab.project())]);
+    assert_eq!(lab.run(&["status"]).code, 1);
+    lab.up();
+    let mended = lab.containers();
+    let changed: Vec<&String> = mended
+        .keys()
+        .filter(|name| mended[*name] != before[*name])
+        .collect();
+    assert_eq!(changed, ["pushgateway"]);
+    let before = mended;
+
     // A limit is a rule: Prometheus reads it without a restart.
     let limited = rest.replace("exporters = [", "limits = { load15 = 99 }\nexporters = [");
     lab.write(
