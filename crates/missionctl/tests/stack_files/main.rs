@@ -2,6 +2,7 @@
 //! documentation says about them. Needs `promtool` and `amtool`, which `make test` puts on the PATH.
 
 mod alertmanager;
+mod containers;
 mod dashboards;
 mod documentation;
 mod files;
