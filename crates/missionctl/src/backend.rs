@@ -65,14 +65,18 @@ pub(crate) fn running(project: &Project) -> anyhow::Result<Option<Backend>> {
         let supervisord = native::Supervisord::connect(&native::Socket::of(project))?;
         Ok(supervisord.is_some() || !process::ours(&project.run()).is_empty())
     };
-    let has_containers = || -> anyhow::Result<bool> {
-        let engine = Engine::connect()?.ok();
-        Ok(match engine {
-            Some(engine) => !docker::own_containers(&engine, project)?.is_empty(),
-            None => false,
-        })
-    };
     let known = State::read(project).backend;
+    let has_containers = || -> anyhow::Result<bool> {
+        match Engine::connect()? {
+            Ok(engine) => Ok(!docker::own_containers(&engine, project)?.is_empty()),
+            // They come back with their engine, beside whatever was started meanwhile.
+            Err(unusable) if known == Some(Backend::Docker) => bail!(
+                "the services run as containers, and {unusable}. When that engine is gone for good, remove {}",
+                project.state().display()
+            ),
+            Err(_) => Ok(false),
+        }
+    };
     if known != Some(Backend::Docker) && has_processes()? {
         return Ok(Some(Backend::Native));
     }

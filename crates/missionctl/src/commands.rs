@@ -16,7 +16,7 @@ use crate::inventory::Inventory;
 use crate::native::{self, Stopped};
 use crate::progress::Progress;
 use crate::project::{NoProject, Project};
-use crate::state::Backend;
+use crate::state::{Backend, State};
 use crate::tools::{self, Programs};
 use crate::{alerts, demo, init, logs, preflight, status, table, text};
 
@@ -229,6 +229,7 @@ fn down(project: &Project) -> anyhow::Result<Exit> {
     let progress = Progress::new();
     if backend == Backend::Docker {
         let gone = docker::down(&Engine::connect()??, project, &progress)?;
+        State::forget_backend(project)?;
         drop(progress);
         if gone.containers == 0 {
             println!("nothing was running");

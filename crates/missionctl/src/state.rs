@@ -62,6 +62,15 @@ impl State {
             .with_context(|| format!("write {}", path.display()))
     }
 
+    /// Nothing runs any more, so the next `up` is free to choose.
+    pub(crate) fn forget_backend(project: &Project) -> anyhow::Result<()> {
+        let state = Self {
+            backend: None,
+            ..Self::read(project)
+        };
+        state.write(project)
+    }
+
     /// The services in the order in which they are listed, with their addresses.
     pub(crate) fn services(&self) -> impl Iterator<Item = (Service, Option<&str>)> {
         Service::ALL

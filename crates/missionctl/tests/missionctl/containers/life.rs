@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::lab::{Lab, docker};
-use crate::lab::{eventually, kill};
+use crate::lab::{Ran, eventually, kill};
 use crate::postgres::PASSWORD;
 use crate::receiver::Receiver;
 
@@ -61,6 +61,30 @@ fn the_core_profile_comes_up_lives_and_goes() {
     // Prometheus has been told to read its configuration again by then.
     a_killed_container_comes_back(&lab, "prometheus");
     docker_compose_agrees(&lab);
+
+    // Containers whose engine is away come back with it: nothing is started beside them.
+    let native = lab
+        .inventory("", MACHINE)
+        .replace("backend = \"docker\"", "backend = \"native\"");
+    lab.write("mission.toml", &native);
+    let away = lab
+        .command(&["up"])
+        .env("DOCKER_HOST", "unix:///nowhere")
+        .output();
+    let away = Ran::of(away.expect("run missionctl"));
+    assert_eq!(away.code, 1);
+    assert!(
+        away.stderr
+            .contains("the services run as containers, and no container engine"),
+        "{}",
+        away.stderr
+    );
+    let other = lab.run(&["up"]);
+    assert!(
+        other.stderr.contains("run missionctl down first"),
+        "{}",
+        other.stderr
+    );
 
     // Also where nobody has written down what runs.
     std::fs::remove_file(lab.path(".mission/state.json")).expect("remove");
