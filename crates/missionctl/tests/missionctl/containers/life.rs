@@ -240,6 +240,20 @@ fn only_what_changed_is_touched(lab: &Lab, rest: &str) {
         .collect();
     assert_eq!(changed, ["worker-exporter"]);
 
+    // A rule that Prometheus would not take is refused by the promtool of its own image.
+    let rules = lab.stack().join("prometheus/rules/workers.yml");
+    let good = std::fs::read_to_string(&rules).expect("rules");
+    std::fs::write(&rules, good.replace("expr: ", "expr: sum by (")).expect("write");
+    let refused = lab.run(&["up"]);
+    assert_eq!(refused.code, 1);
+    let what = "prometheus refuses the rendered configuration; what runs was not touched";
+    assert!(
+        refused.stderr.contains(what) && refused.stderr.contains("rules/workers.yml"),
+        "{}",
+        refused.stderr
+    );
+    std::fs::write(&rules, good).expect("write");
+
     // A bad inventory touches nothing.
     lab.write(
         "mission.toml",
