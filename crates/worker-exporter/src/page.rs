@@ -187,6 +187,10 @@ impl Pages {
         let mut rows = Vec::new();
         for seen in seen {
             for worker in seen.observation.workers.iter().flatten() {
+                // One that the patterns leave out has no label, and must not use up those of the sources that follow.
+                if !seen.shows(&worker.id) {
+                    continue;
+                }
                 // Both lists have the same order.
                 while labels
                     .next_if(|((source, _), _)| source.source != seen.source)
