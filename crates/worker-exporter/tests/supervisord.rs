@@ -524,6 +524,18 @@ fn heartbeats_are_the_times_of_files() {
 }
 
 #[test]
+fn a_source_that_shows_none_hides_no_other() {
+    let (first, second) = (Supervisord::start(STEADY), Supervisord::start(LOOP));
+    let further = format!("match = [\"nothing_*\"]\n[[source]]\nurl = \"{}\"", second.url());
+    let running = watch_with(&first, &further);
+    let page = page_with(&running, "the second source", |page| {
+        source_up(page, &second) == Some(1.0)
+    });
+    assert_eq!(value(&page, "status", "steady"), None);
+    assert_eq!(value(&page, "status", "loop"), Some(0.0), "{page}");
+}
+
+#[test]
 fn the_page_is_as_promised() {
     let supervisord = Supervisord::start(&format!(
         "{STEADY}{LOOP}[program:fatal]\ncommand=sh -c 'exit 7'\nstartretries=0\n\
