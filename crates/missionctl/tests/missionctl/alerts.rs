@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::lab::{Lab, eventually, signal};
+use crate::ports;
 use crate::receiver::Receiver;
 
 fn configure(lab: &Lab, slack: &str, webhook: &str) {
@@ -86,12 +87,8 @@ fn a_test_alert_reaches_slack_and_webhook_and_is_resolved() {
 fn a_channel_that_fails_is_named_with_its_reason_and_without_its_secret() {
     let lab = Lab::new();
     let slack = Receiver::answering("404 Not Found", "no_service");
-    // A port that was free a moment ago, on which nobody listens.
-    configure(
-        &lab,
-        &slack.url("/hush"),
-        &format!("http://127.0.0.1:{}/hush", lab.ports["grafana"]),
-    );
+    let nobody = format!("http://127.0.0.1:{}/hush", ports::free());
+    configure(&lab, &slack.url("/hush"), &nobody);
     lab.up();
     let ran = lab.run(&["alerts", "test", "--severity", "critical"]);
     assert_eq!(ran.code, 1, "{}\n{}", ran.stdout, ran.stderr);

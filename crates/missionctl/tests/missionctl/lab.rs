@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use crate::ports;
 
 /// Everything that `missionctl` starts from the programs of others, and what checks their configuration.
 pub(crate) const PROGRAMS: [&str; 10] = [
@@ -62,7 +63,11 @@ impl Lab {
         }
         let lab = Self {
             folder,
-            ports: free_ports(),
+            ports: SERVICES
+                .into_iter()
+                .chain(FURTHER_SERVICES)
+                .map(|service| (service, ports::free()))
+                .collect(),
         };
         lab.edit("prometheus/prometheus.yml", |text| {
             let fast = text
@@ -324,18 +329,6 @@ pub(crate) fn beside(program: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_missionctl")).with_file_name(program);
     assert!(path.is_file(), "{} is not built: run `make test`", path.display());
     path
-}
-
-/// Free a moment ago; bound all at once so that no two are the same.
-fn free_ports() -> BTreeMap<&'static str, u16> {
-    let services = || SERVICES.into_iter().chain(FURTHER_SERVICES);
-    let bound: Vec<TcpListener> = services()
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("bind"))
-        .collect();
-    let ports = bound
-        .iter()
-        .map(|listener| listener.local_addr().expect("an address").port());
-    services().zip(ports).collect()
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

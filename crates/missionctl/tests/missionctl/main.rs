@@ -12,6 +12,7 @@ mod inventory;
 mod lab;
 mod logging;
 mod longterm;
+mod ports;
 mod postgres;
 mod probes;
 mod receiver;

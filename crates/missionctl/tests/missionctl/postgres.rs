@@ -1,6 +1,5 @@
 //! A real PostgreSQL, asked by the real postgres_exporter.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lab::{Lab, eventually};
+use crate::ports;
 
 /// What has a meaning in addresses and in quotes.
 pub(crate) const PASSWORD: &str = "open%sesame/@'\\?#\"";
@@ -52,13 +52,10 @@ impl Postgres {
         let rules = folder.path().join("data/pg_hba.conf");
         let everybody = "host all all 0.0.0.0/0 scram-sha-256\n";
         std::fs::write(&rules, everybody).expect("write");
-        let listener = TcpListener::bind((ip, 0)).expect("bind");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
         let mut postgres = Self {
             folder,
             ip,
-            port,
+            port: ports::free(),
             child: None,
         };
         postgres.run();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lab::{Lab, SERVICES, eventually, is_alive};
+use crate::ports;
 
 fn without(mut pids: BTreeMap<String, u64>, name: &str) -> BTreeMap<String, u64> {
     pids.remove(name);
@@ -281,10 +282,7 @@ fn targets_under_a_new_name_are_waited_for() {
 #[test]
 fn a_target_down_that_the_stack_does_not_start_is_told_and_no_failure() {
     let lab = Lab::new();
-    // Free a moment ago, and not one of the stack's.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let nobody = listener.local_addr().expect("an address").port();
-    drop(listener);
+    let nobody = ports::free();
     lab.edit("mission.toml", |text| {
         format!("{text}\n[[target]]\njob = \"app\"\naddress = \"127.0.0.1:{nobody}\"\nrequired = false\n")
     });

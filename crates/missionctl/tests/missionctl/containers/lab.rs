@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use serde_json::Value;
 
 use crate::lab::{Ran, copy};
+use crate::ports;
 
 /// What the images of our own programs are built from, and what is rendered.
 const PARTS: [&str; 7] = [
@@ -68,7 +68,10 @@ impl Lab {
             folder,
             name: format!("lab-{pid}-{number}"),
             network: u8::try_from(pid % 200).expect("a byte").wrapping_add(number),
-            ports: free_ports(),
+            ports: SERVICES
+                .into_iter()
+                .map(|service| (service, ports::free()))
+                .collect(),
         };
         lab.hurry();
         lab.write("mission.toml", &lab.inventory(stack, inventory));
@@ -248,15 +251,4 @@ pub(crate) fn docker(words: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
-}
-
-fn free_ports() -> BTreeMap<&'static str, u16> {
-    let bound: Vec<TcpListener> = SERVICES
-        .iter()
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("bind"))
-        .collect();
-    let ports = bound
-        .iter()
-        .map(|listener| listener.local_addr().expect("an address").port());
-    SERVICES.into_iter().zip(ports).collect()
 }

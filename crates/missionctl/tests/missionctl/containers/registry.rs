@@ -1,11 +1,11 @@
 //! Images from a real registry on this machine.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::lab::{Lab, docker};
 use crate::lab::{Ran, eventually};
+use crate::ports;
 
 const MACHINE: &str = "[[machine]]\nname = \"bench\"\naddress = \"localhost\"\nexporters = [\"node\"]\n";
 const IMAGE: &str = "docker.io/prom/alertmanager:v0.34.0";
@@ -20,9 +20,7 @@ struct Registry {
 impl Registry {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        let port = ports::free();
         let config = folder.path().join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
