@@ -78,6 +78,27 @@ impl Family {
 
     /// Adds a sample whose label names come from outside.
     pub fn push(&mut self, labels: &[(&str, &str)], value: f64) -> Result<(), NameError> {
+        self.push_value(labels, Value::Number(value))
+    }
+
+    /// Adds a histogram whose label names come from outside: upper bounds with cumulative counts, rising and without
+    /// the bucket `+Inf`, which is `count`.
+    pub fn push_histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        buckets: &[(f64, u64)],
+        sum: f64,
+        count: u64,
+    ) -> Result<(), NameError> {
+        let distribution = Distribution {
+            buckets: buckets.to_vec(),
+            sum,
+            count,
+        };
+        self.push_value(labels, Value::Histogram(Box::new(distribution)))
+    }
+
+    fn push_value(&mut self, labels: &[(&str, &str)], value: Value) -> Result<(), NameError> {
         for (i, (name, _)) in labels.iter().enumerate() {
             check_label_name(name)?;
             if labels[..i].iter().any(|(earlier, _)| earlier == name) {
@@ -85,10 +106,7 @@ impl Family {
             }
         }
         let labels = render(labels.iter().copied());
-        self.samples.push(Sample {
-            labels,
-            value: Value::Number(value),
-        });
+        self.samples.push(Sample { labels, value });
         Ok(())
     }
 
