@@ -1,0 +1,14 @@
+//! The real program with real databases.
+
+mod golden;
+mod lab;
+mod litellm;
+mod mariadb;
+mod outage;
+mod own;
+mod packs;
+mod ports;
+mod postgres;
+mod rights;
+mod tls;
+mod trouble;
