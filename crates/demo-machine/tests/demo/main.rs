@@ -1,0 +1,8 @@
+//! The made-up machine, as the real exporters see it.
+
+mod gpu;
+mod lab;
+mod lancedb;
+mod program;
+mod rapl;
+mod sql;
