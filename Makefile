@@ -3,10 +3,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # `make down PROJECT=examples/demo` is about another inventory than the one here.
 MISSIONCTL := $(TARGET)/release/missionctl $(if $(PROJECT),--project $(PROJECT))
 # The programs that the tests need, unpacked into a cache where the machine lacks them.
-WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$(scripts/postgres):$$PATH"
+WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$(scripts/postgres):$$(scripts/mariadb):$$(scripts/lancedb-python):$$(scripts/dbus):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare build up down status logs demo images test test-compose test-images lint fmt bench
+.PHONY: help prepare build up down status logs demo images test test-compose test-engine test-images lint fmt bench
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -45,6 +45,12 @@ test-compose: prepare ## prove the containers, with a real engine and docker com
 	$(TARGET)/debug/missionctl tools
 	$(WITH_TOOLS) scripts/test-compose
 
+test-engine: prepare ## prove lancedb-exporter with the library itself, which compiles for a quarter of an hour
+	@scripts/prepare protoc:protobuf-compiler
+	cargo build --locked --package missionctl
+	$(TARGET)/debug/missionctl tools
+	$(WITH_TOOLS) CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked --package lancedb-exporter --features engine
+
 test-images: build ## prove the pinned images, where the registries are reached
 	scripts/test-images
 
@@ -60,4 +66,4 @@ fmt: ## format the code
 bench: prepare ## measure beside the peers; ratios of one run
 	cargo build --locked --workspace --bins
 	cargo build --release --locked --workspace --bins
-	$(WITH_TOOLS) cargo bench --locked --workspace
+	PATH="$$(scripts/sql-exporter-peer):$$PATH"; export PATH; $(WITH_TOOLS) cargo bench --locked --workspace

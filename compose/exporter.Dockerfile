@@ -23,7 +23,7 @@ RUN for package in crates/*; do \
 
 # Every program at once, so that the image of the second one costs nothing. What runs on the machine itself is not there.
 FROM ${BUILDER_IMAGE} AS builder
-ENV BUILD="cargo build --release --locked --workspace --exclude missionctl --exclude compose --bins"
+ENV BUILD="cargo build --release --locked --workspace --exclude missionctl --exclude compose --exclude demo-machine --exclude fake-nvml --bins"
 WORKDIR /src
 COPY --from=manifests /src .
 # A target is named so that the flags are for the programs only, not for the compiler's own plug-ins.
@@ -49,8 +49,10 @@ USER 65532:65532
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/exporter", "--healthcheck"]
 ENTRYPOINT ["/exporter"]
 
+# Only the one that needs it, since it is compiled anew.
 FROM builder AS glibc-builder
-RUN $BUILD && rm -r /out && mkdir /out && find target/release -maxdepth 1 -type f -perm -u+x -exec cp {} /out \;
+ARG BINARY
+RUN cargo build --release --locked --package "$BINARY" && cp "target/release/$BINARY" /out/
 
 FROM ${GLIBC_IMAGE} AS glibc
 ARG BINARY

@@ -50,12 +50,6 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Alerts,
     },
-    /// Keep a made-up laptop's sysfs and procfs moving in a folder; `[stack] demo = true` runs it.
-    #[command(hide = true)]
-    DemoMachine {
-        /// Folder of the machine.
-        folder: PathBuf,
-    },
     /// Build the container images of our programs where their sources have changed, and show their names.
     Images(Images),
     /// Make sure that the programs of others are there, and show which ones are used.

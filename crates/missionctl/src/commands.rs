@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::project::{NoProject, Project};
 use crate::state::{Backend, State};
 use crate::tools::{self, Programs};
-use crate::{alerts, demo, init, logs, preflight, status, table, text};
+use crate::{alerts, init, logs, preflight, status, table, text};
 
 /// Runs a command, and says what went wrong.
 pub(crate) fn main(cli: &Cli) -> Exit {
@@ -62,7 +62,6 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Alerts {
             command: Alerts::Test(arguments),
         } => alerts::test(&project()?, arguments),
-        Command::DemoMachine { folder } => match demo::run(folder)? {},
         Command::Tools(arguments) => list_tools(arguments.path),
     }
 }
@@ -113,6 +112,7 @@ fn prepared(project: &Project, progress: &Progress) -> anyhow::Result<Option<(In
                 None
             }
             Chosen::Docker(engine) => {
+                docker::adapt(engine, inventory, &mut findings)?;
                 docker::check_variables(project, inventory, &mut findings)?;
                 Some(docker::own_containers(engine, project)?)
             }

@@ -43,7 +43,7 @@ impl Outcome {
         }
         if inventory.stack.demo {
             println!(
-                "power, temperature and load of {} are made up: mission.toml says demo = true",
+                "what the exporters say of {} is made up: mission.toml says demo = true",
                 inventory.local_name()
             );
         }

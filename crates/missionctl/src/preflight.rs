@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use crate::inventory::{Findings, HostPort, Inventory, Question, connect};
+use crate::inventory::{Database, Findings, HostPort, Inventory, Question, Server, Sql, connect};
 use crate::ports::{self, Holder};
 use crate::process;
 use crate::project::Project;
@@ -33,6 +33,7 @@ pub(crate) fn check(
         }
     }
     unanswered(inventory, findings);
+    missing(inventory, findings);
     if containers.is_some() {
         out_of_reach(inventory, findings);
     }
@@ -88,6 +89,25 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
             findings.warn(Some(postgres.span.clone()), what, hint);
         }
     }
+    for (sql, server) in servers(inventory) {
+        if server.names_files() {
+            findings.warn(
+                Some(sql.span.clone()),
+                format!(
+                    "the address of database {} names files that containers do not see",
+                    sql.name
+                ),
+                "leave certificates of your own out of it, or write backend = \"native\"",
+            );
+        }
+        if server.address.is_local() && is_hidden(server.address.port) {
+            let what = format!(
+                "the server of database {} listens on loopback alone, where containers do not reach it",
+                sql.name
+            );
+            findings.warn(Some(sql.span.clone()), what, hint);
+        }
+    }
     for probe in &inventory.probes {
         let address = match &probe.question {
             Question::Http { url, .. } => url.address(),
@@ -127,6 +147,7 @@ fn taken(inventory: &Inventory, service: Service, port: u16, holder: &Holder, fi
     let at = inventory
         .stack
         .port_span(service)
+        .or_else(|| inventory.stack.wanted_at(service))
         .or(local)
         .or_else(|| findings.header("[stack]"));
     findings.refuse(
@@ -224,5 +245,40 @@ fn wanted(inventory: &Inventory) -> Vec<Wanted<'static>> {
         refuse: false,
         hint: "nothing is known about it until it does",
     });
-    remote.chain(targets).chain(postgres).collect()
+    let databases = servers(inventory).map(|(sql, server)| Wanted {
+        address: server.address.clone(),
+        what: format!("the server of database {}", sql.name),
+        at: sql.span.clone(),
+        refuse: false,
+        hint: "its queries fail until it does, and its values go stale",
+    });
+    remote.chain(targets).chain(postgres).chain(databases).collect()
+}
+
+/// The databases that are asked over the network.
+fn servers(inventory: &Inventory) -> impl Iterator<Item = (&Sql, &Server)> {
+    inventory.sql.iter().filter_map(|sql| match &sql.database {
+        Database::Server(server) => Some((sql, server)),
+        Database::File(_) => None,
+    })
+}
+
+/// Folders and files that are not there may come later, with a disk that is mounted, say.
+fn missing(inventory: &Inventory, findings: &mut Findings) {
+    for folder in &inventory.lancedb {
+        if !folder.path.is_dir() {
+            let what = format!("there is no folder {} yet", folder.path.display());
+            let hint = "make it, or correct [lancedb] path; it is looked for at every scrape";
+            findings.warn(Some(folder.span.clone()), what, hint);
+        }
+    }
+    for sql in &inventory.sql {
+        if let Database::File(path) = &sql.database
+            && !path.is_file()
+        {
+            let what = format!("there is no SQLite file {} yet", path.display());
+            let hint = "its queries fail until it is there; it is never created";
+            findings.warn(Some(sql.span.clone()), what, hint);
+        }
+    }
 }

@@ -20,9 +20,15 @@ pub(crate) enum Service {
     NodeExporter,
     /// Power, limits, temperature, load of the CPU.
     RaplExporter,
+    /// GPUs.
+    GpuExporter,
     /// Workers under supervisor, systemd and docker.
     WorkerExporter,
-    /// A made-up laptop for rapl-exporter to watch.
+    /// LanceDB tables.
+    LancedbExporter,
+    /// What SQL queries say.
+    SqlExporter,
+    /// A made-up machine for the exporters to watch.
     DemoMachine,
     /// Asks from outside: HTTP, TCP, ICMP.
     BlackboxExporter,
@@ -45,21 +51,24 @@ pub(crate) enum Service {
 }
 
 use Service::{
-    Alertmanager, Alloy, BlackboxExporter, Cadvisor, DemoMachine, Elasticsearch, Grafana, Jaeger, Kibana,
-    Loki, NodeExporter, PostgresExporter, Prometheus, Pushgateway, RaplExporter, VictoriaMetrics,
-    WorkerExporter,
+    Alertmanager, Alloy, BlackboxExporter, Cadvisor, DemoMachine, Elasticsearch, GpuExporter, Grafana,
+    Jaeger, Kibana, LancedbExporter, Loki, NodeExporter, PostgresExporter, Prometheus, Pushgateway,
+    RaplExporter, SqlExporter, VictoriaMetrics, WorkerExporter,
 };
 
 impl Service {
     /// In the order in which they are started and listed.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Prometheus,
         Alertmanager,
         Pushgateway,
         NodeExporter,
         DemoMachine,
         RaplExporter,
+        GpuExporter,
         WorkerExporter,
+        LancedbExporter,
+        SqlExporter,
         BlackboxExporter,
         PostgresExporter,
         VictoriaMetrics,
@@ -81,7 +90,10 @@ impl Service {
             Grafana => "grafana",
             NodeExporter => "node-exporter",
             RaplExporter => "rapl-exporter",
+            GpuExporter => "gpu-exporter",
             WorkerExporter => "worker-exporter",
+            LancedbExporter => "lancedb-exporter",
+            SqlExporter => "sql-exporter",
             DemoMachine => "demo-machine",
             BlackboxExporter => "blackbox-exporter",
             PostgresExporter => "postgres-exporter",
@@ -105,7 +117,10 @@ impl Service {
         match self {
             NodeExporter => Some("node"),
             RaplExporter => Some("rapl"),
+            GpuExporter => Some("gpu"),
             WorkerExporter => Some("worker"),
+            LancedbExporter => Some("lancedb"),
+            SqlExporter => Some("sql"),
             _ => None,
         }
     }
@@ -125,8 +140,11 @@ impl Service {
             Pushgateway => Some(9091),
             Grafana => Some(3000),
             NodeExporter => Some(9100),
+            GpuExporter => Some(9400),
             RaplExporter => Some(9401),
+            SqlExporter => Some(9402),
             WorkerExporter => Some(9403),
+            LancedbExporter => Some(9404),
             DemoMachine => None,
             BlackboxExporter => Some(9115),
             PostgresExporter => Some(9187),
@@ -155,7 +173,7 @@ impl Service {
             Prometheus | Alertmanager | Pushgateway | Alloy => Some("/-/ready"),
             Grafana => Some("/api/health"),
             NodeExporter | PostgresExporter => Some("/"),
-            RaplExporter | WorkerExporter => Some("/readyz"),
+            RaplExporter | GpuExporter | WorkerExporter | LancedbExporter | SqlExporter => Some("/readyz"),
             BlackboxExporter => Some("/-/healthy"),
             VictoriaMetrics => Some("/health"),
             Loki => Some("/ready"),
@@ -182,14 +200,16 @@ impl Service {
             NodeExporter => "node_exporter",
             BlackboxExporter => "blackbox_exporter",
             PostgresExporter => "postgres_exporter",
-            DemoMachine => "missionctl",
             other => other.name(),
         }
     }
 
     /// Built in this workspace, so looked for beside missionctl.
     pub(crate) const fn is_own(self) -> bool {
-        matches!(self, RaplExporter | WorkerExporter | DemoMachine)
+        matches!(
+            self,
+            RaplExporter | GpuExporter | WorkerExporter | LancedbExporter | SqlExporter | DemoMachine
+        )
     }
 
     /// Read its configuration again on SIGHUP, so that a change needs no restart.

@@ -84,6 +84,7 @@ fn host(plan: &Plan, service: &Service) -> HostConfig {
         group_add: filled(&service.group_add),
         extra_hosts: filled(&hosts),
         pid_mode: service.pid.clone(),
+        cgroupns_mode: service.cgroup.as_deref().and_then(|mode| mode.parse().ok()),
         userns_mode: service.userns_mode.clone(),
         runtime: service.runtime.clone(),
         init: service.init,

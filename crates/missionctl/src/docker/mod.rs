@@ -22,8 +22,9 @@ mod variables;
 mod wait;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 
 pub(crate) use self::down::down;
 pub(crate) use self::engine::Engine;
@@ -32,9 +33,10 @@ pub(crate) use self::logs::{LogMark, show as show_logs};
 pub(crate) use self::plan::check_variables;
 pub(crate) use self::status::services;
 pub(crate) use self::up::{Options, rendered, up};
-use crate::inventory::Inventory;
+use crate::inventory::{Findings, Inventory};
 use crate::progress::Progress;
 use crate::project::Project;
+use crate::service::Service;
 
 /// Whether the engine can run everything that the inventory asks for; else why not.
 pub(crate) fn can_run(
@@ -47,6 +49,34 @@ pub(crate) fn can_run(
         Err(error) => return Ok(Err(format!("{error:#}"))),
     };
     images::obtainable(engine, &plan.services().collect::<Vec<_>>())
+}
+
+/// There while the driver is loaded.
+const NVIDIA_DRIVER: &str = "/proc/driver/nvidia/version";
+
+/// Finds out what the engine can do for the services that are to run, and says what it cannot.
+pub(crate) fn adapt(
+    engine: &Engine,
+    inventory: &mut Inventory,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    if inventory.runs(Service::GpuExporter) {
+        let information = engine.wait(engine.docker().info());
+        let information = information.context("ask the engine for its runtimes")?;
+        if information
+            .runtimes
+            .is_some_and(|runtimes| runtimes.contains_key(variables::NVIDIA))
+        {
+            inventory.hand_over_nvidia();
+        } else if Path::new(NVIDIA_DRIVER).exists() {
+            findings.warn(
+                inventory.local().map(|machine| machine.span.clone()),
+                "the container engine cannot hand over NVIDIA's GPUs, so gpu-exporter sees them as down",
+                "install nvidia-container-toolkit, then: nvidia-ctk runtime configure, and restart the engine",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The project's own containers: the service of each, and the ports of this machine that lead to it.

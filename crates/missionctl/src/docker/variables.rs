@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::inventory::Inventory;
 use crate::project::Project;
-use crate::render::Place;
+use crate::render::{Place, common_folder, real, sqlite_files};
 use crate::service::Service;
+
+/// The engine's runtime that gives NVIDIA's GPUs to containers, as `nvidia-ctk` registers it.
+pub(crate) const NVIDIA: &str = "nvidia";
 
 /// Everything that has a value; the file's own defaults are for the rest.
 pub(crate) fn of(project: &Project, inventory: &Inventory) -> BTreeMap<String, String> {
@@ -20,6 +23,16 @@ pub(crate) fn profiles(inventory: &Inventory) -> Vec<&'static str> {
     profiles.extend(inventory.stack.extras.iter().map(|extra| extra.name()));
     if inventory.postgres.is_some() {
         profiles.push("postgres");
+    }
+    if inventory.runs(Service::SqlExporter) {
+        profiles.push("sql");
+    }
+    if inventory.runs(Service::GpuExporter) {
+        profiles.push(if inventory.hands_over_nvidia() {
+            "gpu-nvidia"
+        } else {
+            "gpu-amd"
+        });
     }
     profiles
 }
@@ -47,6 +60,7 @@ pub(crate) fn rendered(project: &Project, inventory: &Inventory) -> BTreeMap<Str
         .map(|(name, value)| (name.to_owned(), value)),
     );
     variables.extend(postgres(inventory));
+    variables.extend(exporters(project, inventory));
     for (service, port) in inventory.services() {
         let Some(port) = port else { continue };
         let prefix = prefix(service);
@@ -85,6 +99,37 @@ pub(crate) fn project_name(project: &Project) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     format!("{NAME}-{}", plain.trim_matches('-'))
+}
+
+/// What our exporters are told by their environment or their mounts.
+fn exporters(project: &Project, inventory: &Inventory) -> Vec<(String, String)> {
+    let place = Place::Containers { published: &[] };
+    let mut variables = Vec::new();
+    let mut add = |name: &str, value: String| variables.push((name.to_owned(), value));
+    if inventory.hands_over_nvidia() {
+        add("GPU_EXPORTER_RUNTIME", NVIDIA.to_owned());
+    }
+    if let Some(expected) = inventory.expected_gpus {
+        add("GPU_EXPORTER_EXPECTED", expected.to_string());
+    }
+    if !inventory.lancedb.is_empty() {
+        let folders = inventory.lancedb.iter();
+        let paths: Vec<String> = folders
+            .map(|folder| place.file(&folder.path).display().to_string())
+            .collect();
+        add("LANCEDB_EXPORTER_PATH", paths.join(","));
+    }
+    // Without databases nothing of this machine has to be seen.
+    let databases = common_folder(inventory.lancedb.iter().map(|folder| real(&folder.path)));
+    let databases = databases.filter(|folder| folder.is_dir());
+    add(
+        "LANCEDB_EXPORTER_FILES",
+        databases.unwrap_or_else(|| project.run()).display().to_string(),
+    );
+    if let Some(folder) = sqlite_files(inventory) {
+        add("SQL_EXPORTER_FILES", folder.display().to_string());
+    }
+    variables
 }
 
 /// What postgres-exporter connects to; its password is a secret.

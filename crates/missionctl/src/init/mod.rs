@@ -1,85 +1,72 @@
 //! `init`: a commented `mission.toml` from what is found on this machine.
 
+mod found;
+
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::inventory::hostname;
+use self::found::{Found, Thing};
 use crate::project::Project;
-
-/// Where distributions and users put the socket of their supervisord.
-const SUPERVISOR_SOCKETS: [&str; 4] = [
-    "/var/run/supervisor.sock",
-    "/run/supervisor/supervisor.sock",
-    "/var/run/supervisord.sock",
-    "/tmp/supervisor.sock",
-];
-
-const POSTGRES_PORT: u16 = 5432;
 
 /// Writes the file; one that is there stays as it is.
 pub(crate) fn write(project: &Project) -> anyhow::Result<()> {
     let path = project.inventory();
-    let found = Found::look(Path::new("/"));
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let found = Found::look(Path::new("/"), home.as_deref());
     let mut file = match File::create_new(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             bail!("{} is there already and stays as it is", path.display())
         }
         file => file.with_context(|| format!("create {}", path.display()))?,
     };
-    file.write_all(found.inventory().as_bytes())
+    file.write_all(text(&found).as_bytes())
         .with_context(|| format!("write {}", path.display()))?;
     eprintln!("wrote {}", path.display());
     Ok(())
 }
 
-/// What can be watched here.
-#[derive(Debug)]
-struct Found {
-    machine: String,
-    has_power: bool,
-    has_postgres: bool,
-    sockets: Vec<String>,
+/// The whole file.
+fn text(found: &Found) -> String {
+    let mut text = head(found);
+    text.push_str(REMOTE);
+    if found.has(Thing::Postgres) {
+        text.push_str("\n# PostgreSQL listens here; docs/inventory.md says how to make the role.\n");
+    } else {
+        text.push_str("\n# A PostgreSQL server; docs/inventory.md says how to make the role.\n");
+    }
+    text.push_str(POSTGRES);
+    workers(found, &mut text);
+    lancedb(found, &mut text);
+    if found.has(Thing::LiteLlm) {
+        text.push_str("\n# LiteLLM listens here; what it spends stands in its database:\n");
+    } else {
+        text.push_str(
+            "\n# Figures from databases: what LiteLLM spends, queues, revenue, whatever SQL can say.\n",
+        );
+    }
+    text.push_str(SQL);
+    text.push_str(NOTIFY);
+    text
 }
 
-impl Found {
-    fn look(root: &Path) -> Self {
-        let folder_has = |path: &str, prefix: &str| {
-            let entries = fs::read_dir(root.join(path)).into_iter().flatten().flatten();
-            entries
-                .into_iter()
-                .any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        };
-        let sockets = SUPERVISOR_SOCKETS
-            .iter()
-            .filter(|socket| root.join(&socket[1..]).exists());
-        let mut sockets: Vec<String> = sockets.map(|socket| (*socket).to_owned()).collect();
-        // /var/run is mostly a link to /run.
-        sockets.dedup_by_key(|socket| root.join(&socket[1..]).canonicalize().ok());
-        Self {
-            machine: hostname()
-                .chars()
-                .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-                .collect(),
-            has_power: folder_has("sys/class/powercap", "intel-rapl")
-                || folder_has("sys/class/thermal", "thermal_zone")
-                || folder_has("sys/class/hwmon", "hwmon"),
-            has_postgres: listens(root, POSTGRES_PORT),
-            sockets,
-        }
-    }
-
-    fn inventory(&self) -> String {
-        let name = if self.machine.is_empty() {
-            "here"
-        } else {
-            &self.machine
-        };
-        let mut text = format!(
-            r#"# What Mission Control watches. After a change: missionctl check, then missionctl up.
+fn head(found: &Found) -> String {
+    let name = if found.machine.is_empty() {
+        "here"
+    } else {
+        &found.machine
+    };
+    let mut exporters = vec!["node", "rapl"];
+    exporters.extend(found.has(Thing::Gpu).then_some("gpu"));
+    exporters.push("worker");
+    exporters.extend((!found.lancedb.is_empty()).then_some("lancedb"));
+    let exporters: Vec<String> = exporters.iter().map(|word| format!("\"{word}\"")).collect();
+    let mut text = format!(
+        r#"# What Mission Control watches. After a change: missionctl check, then missionctl up.
 
 [stack]
 bind = "127.0.0.1"          # nothing is reachable from other machines unless you say so
@@ -93,52 +80,89 @@ retention = {{ time = "15d", size = "10GB" }}
 [[machine]]                 # its name becomes the label "machine" on everything that is measured
 name = "{name}"
 address = "localhost"
-exporters = ["node", "rapl", "worker"]
-"#
-        );
-        if !self.has_power {
-            text.push_str(SIMULATED);
-        }
-        text.push_str("# limits = { load15 = 12 }  # HighCPULoad fires above it; by default above 1.5 times the cores\n");
-        text.push_str(REMOTE);
-        if self.has_postgres {
-            text.push_str("\n# PostgreSQL listens here; docs/inventory.md says how to make the role.\n");
-        } else {
-            text.push_str("\n# A PostgreSQL server; docs/inventory.md says how to make the role.\n");
-        }
-        text.push_str(POSTGRES);
-        self.workers(&mut text);
-        text.push_str(NOTIFY);
-        text
+exporters = [{exporters}]
+"#,
+        exporters = exporters.join(", ")
+    );
+    if !found.has(Thing::Power) {
+        text.push_str(SIMULATED);
     }
-
-    fn workers(&self, text: &mut String) {
-        let quoted: Vec<String> = self
-            .sockets
-            .iter()
-            .map(|socket| format!("\"unix://{socket}\""))
-            .collect();
-        if quoted.is_empty() {
-            text.push_str("\n# No supervisord was found; when there is one:\n# [workers]\n");
-            text.push_str("# supervisor = [\"unix:///var/run/supervisor.sock\"]\n# match = \"worker_*\"\n");
-        } else {
-            // Writing to a string cannot go wrong.
-            let _ = write!(
-                text,
-                "\n[workers]                   # programs of your supervisord\nsupervisor = [{}]\nmatch = \"*\"\n",
-                quoted.join(", ")
-            );
-        }
+    if !found.has(Thing::Gpu) {
+        text.push_str("# no GPU was found; where there is one, add \"gpu\" to the exporters\n");
     }
+    text.push_str(
+        "# limits = { load15 = 12 }  # HighCPULoad fires above it; by default above 1.5 times the cores\n",
+    );
+    text.push_str(if found.has(Thing::Gpu) { GPU } else { "" });
+    text
 }
 
-/// Whether something listens on the port of this machine: `/proc/net/tcp`, kernel documentation `proc_net_tcp`.
-fn listens(root: &Path, port: u16) -> bool {
-    let local = format!(":{port:04X}");
-    let table = fs::read_to_string(root.join("proc/net/tcp")).unwrap_or_default();
-    let mut sockets = table.lines().map(|line| line.split_whitespace());
-    sockets
-        .any(|mut fields| fields.nth(1).is_some_and(|at| at.ends_with(&local)) && fields.nth(1) == Some("0A"))
+fn workers(found: &Found, text: &mut String) {
+    let sockets: Vec<String> = found
+        .supervisors
+        .iter()
+        .map(|socket| format!("\"unix://{socket}\""))
+        .collect();
+    // A table may stand there once, so the commented keys follow whichever header is written.
+    let mark = if sockets.is_empty() && !found.has(Thing::Engine) {
+        text.push_str(
+            "\n# Neither supervisord nor a container engine was found; when there is one:\n# [workers]\n",
+        );
+        "# "
+    } else {
+        text.push_str("\n[workers]                   # what runs your models\n");
+        ""
+    };
+    if sockets.is_empty() {
+        text.push_str("# supervisor = [\"unix:///var/run/supervisor.sock\"]\n# match = \"worker_*\"\n");
+    } else {
+        // Writing to a string cannot go wrong.
+        let _ = writeln!(text, "supervisor = [{}]\nmatch = \"*\"", sockets.join(", "));
+    }
+    let where_found = if found.has(Thing::Systemd) {
+        ""
+    } else {
+        ", where systemd runs"
+    };
+    let _ = writeln!(
+        text,
+        "# systemd = [\"worker@*.service\", \"ollama\"]   # units{where_found}; systemd_user: your own"
+    );
+    let docker = if found.has(Thing::Engine) { mark } else { "# " };
+    let _ = writeln!(
+        text,
+        "{docker}docker = true              # containers; or names: [\"brain-*\"]"
+    );
+}
+
+fn lancedb(found: &Found, text: &mut String) {
+    let mut names: Vec<&OsStr> = Vec::new();
+    let (mut good, mut others) = (Vec::new(), Vec::new());
+    for path in &found.lancedb {
+        let name = path.file_name().unwrap_or_default();
+        let plain = path.to_str().filter(|path| !path.contains([',', '"', '\\']));
+        match plain {
+            // Tables of two folders of one name could not be told apart.
+            Some(plain) if !names.contains(&name) => {
+                names.push(name);
+                good.push(format!("\"{plain}\""));
+            }
+            _ => others.push(path.display().to_string()),
+        }
+    }
+    if good.is_empty() {
+        text.push_str("\n# No LanceDB tables were found; where there are some, the folder that applications connect to:\n");
+        text.push_str("# [lancedb]\n# path = \"/srv/brain\"\n");
+    } else {
+        let _ = writeln!(
+            text,
+            "\n[lancedb]                   # folders with tables\npath = [{}]",
+            good.join(", ")
+        );
+    }
+    for other in others {
+        let _ = writeln!(text, "# found too, under a name that needs a change: {other}");
+    }
 }
 
 const SIMULATED: &str =
@@ -168,6 +192,16 @@ const POSTGRES: &str = "# [postgres]
 # password_file = \"secrets/postgres\"
 ";
 
+const GPU: &str = "
+# [gpu]
+# expected = 2              # GPUMissing fires when fewer answer; else when one is lost that was seen before
+";
+
+const SQL: &str = "# [[sql]]
+# pack = \"litellm\"          # or signal-queue, business, or a file with queries of your own: docs/sql.md
+# dsn_file = \"secrets/litellm.dsn\"
+";
+
 const NOTIFY: &str = r##"
 # Alerts go where you say, through files that only you can read (chmod 600).
 # [notify.slack]
@@ -186,6 +220,8 @@ const NOTIFY: &str = r##"
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const EXPORTERS: &str = "exporters = [\"node\", \"rapl\", \"worker\"]\n";
@@ -193,21 +229,34 @@ mod tests {
     #[test]
     fn what_is_found_is_written_and_what_is_not_is_said() {
         let root = tempfile::tempdir().expect("a folder");
-        let bare = Found::look(root.path()).inventory();
+        let bare = text(&Found::look(root.path(), None));
         assert!(bare.contains(EXPORTERS), "{bare}");
         assert!(bare.contains(SIMULATED), "{bare}");
         assert!(bare.contains("\n# [workers]\n"), "{bare}");
         assert!(bare.contains("# A PostgreSQL server;"), "{bare}");
+        assert!(bare.contains("\n# docker = true"), "{bare}");
 
         fs::create_dir_all(root.path().join("sys/class/powercap/intel-rapl:0")).expect("a zone");
+        fs::create_dir_all(root.path().join("srv/brain/a.lance/_versions")).expect("a table");
+        let gpu = root.path().join("sys/bus/pci/devices/0000:01:00.0");
+        fs::create_dir_all(&gpu).expect("a device");
+        fs::write(gpu.join("vendor"), "0x10de\n").expect("write");
+        fs::write(gpu.join("class"), "0x030000\n").expect("write");
         fs::create_dir_all(root.path().join("var/run")).expect("a folder");
         fs::write(root.path().join("var/run/supervisor.sock"), "").expect("a socket");
+        fs::write(root.path().join("var/run/docker.sock"), "").expect("a socket");
         fs::create_dir_all(root.path().join("proc/net")).expect("a folder");
         let sockets = "  sl  local_address rem_address   st\n   0: 0100007F:1538 00000000:0000 0A\n";
         fs::write(root.path().join("proc/net/tcp"), sockets).expect("a table");
-        let full = Found::look(root.path()).inventory();
+        let full = text(&Found::look(root.path(), None));
         assert!(full.contains("# PostgreSQL listens here;"), "{full}");
-        assert!(full.contains(EXPORTERS), "{full}");
+        assert!(full.contains("\ndocker = true"), "{full}");
+        assert!(full.parse::<toml::Table>().is_ok(), "{full}");
+        let all = "exporters = [\"node\", \"rapl\", \"gpu\", \"worker\", \"lancedb\"]\n";
+        assert!(full.contains(all), "{full}");
+        assert!(full.contains("\n# [gpu]\n"), "{full}");
+        let brain = format!("\npath = [\"{}/srv/brain\"]\n", root.path().display());
+        assert!(full.contains(&brain), "{full}");
         assert!(!full.contains("simulated"), "{full}");
         assert!(
             full.contains("supervisor = [\"unix:///var/run/supervisor.sock\"]"),
@@ -217,7 +266,7 @@ mod tests {
 
     #[test]
     fn every_comment_that_is_a_setting_is_a_good_one() {
-        let text = Found::look(Path::new("/nowhere")).inventory();
+        let text = text(&Found::look(Path::new("/nowhere"), None));
         let settings = text.lines().map(|line| {
             let bare = line.strip_prefix("# ").unwrap_or(line);
             let is_setting =
@@ -236,6 +285,8 @@ mod tests {
             "probe",
             "postgres",
             "workers",
+            "lancedb",
+            "sql",
             "notify",
             "maintenance",
         ] {

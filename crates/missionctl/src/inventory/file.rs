@@ -15,6 +15,9 @@ pub(crate) struct File {
     pub(crate) probe: Vec<Probe>,
     pub(crate) postgres: Option<Postgres>,
     pub(crate) workers: Workers,
+    pub(crate) gpu: Gpu,
+    pub(crate) lancedb: Option<Lancedb>,
+    pub(crate) sql: Vec<Sql>,
     pub(crate) notify: Notify,
     pub(crate) maintenance: Vec<Maintenance>,
 }
@@ -53,7 +56,10 @@ pub(crate) struct Ports {
     pub(crate) grafana: Option<Spanned<u16>>,
     pub(crate) node_exporter: Option<Spanned<u16>>,
     pub(crate) rapl_exporter: Option<Spanned<u16>>,
+    pub(crate) gpu_exporter: Option<Spanned<u16>>,
     pub(crate) worker_exporter: Option<Spanned<u16>>,
+    pub(crate) lancedb_exporter: Option<Spanned<u16>>,
+    pub(crate) sql_exporter: Option<Spanned<u16>>,
     pub(crate) blackbox_exporter: Option<Spanned<u16>>,
     pub(crate) postgres_exporter: Option<Spanned<u16>>,
     pub(crate) victoria_metrics: Option<Spanned<u16>>,
@@ -132,7 +138,48 @@ pub(crate) struct Workers {
     pub(crate) supervisor: Vec<Spanned<String>>,
     #[serde(rename = "match")]
     pub(crate) patterns: Option<Spanned<OneOrMany>>,
+    pub(crate) systemd: Vec<Spanned<String>>,
+    pub(crate) systemd_user: Vec<Spanned<String>>,
+    pub(crate) docker: Option<Spanned<Containers>>,
+    pub(crate) docker_labels: Vec<Spanned<String>>,
     pub(crate) heartbeat: Option<Spanned<String>>,
+}
+
+/// `[gpu]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Gpu {
+    pub(crate) expected: Option<Spanned<u16>>,
+}
+
+/// `[lancedb]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lancedb {
+    pub(crate) path: Spanned<OneOrMany>,
+}
+
+/// `[[sql]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sql {
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) pack: Spanned<String>,
+    pub(crate) dsn: Option<Spanned<String>>,
+    pub(crate) dsn_file: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) probe_interval: Option<Spanned<String>>,
+}
+
+/// `docker = true` or `docker = ["worker_*"]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected true, false, or names of containers")]
+pub(crate) enum Containers {
+    AllOrNone(bool),
+    Named(OneOrMany),
 }
 
 /// `match = "worker_*"` or `match = ["worker_*", "brain_*"]`

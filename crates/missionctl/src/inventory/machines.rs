@@ -10,8 +10,15 @@ use super::{Machine, address, file};
 use crate::service::Service;
 
 /// Exporters of the design that later versions bring.
-const LATER: [&str; 5] = ["gpu", "lancedb", "sql", "training", "device"];
-const KNOWN: [&str; 3] = ["node", "rapl", "worker"];
+const LATER: [&str; 2] = ["training", "device"];
+/// Exporters that can be shown made-up things.
+const WATCH_THE_DEMO: [Service; 4] = [
+    Service::RaplExporter,
+    Service::GpuExporter,
+    Service::LancedbExporter,
+    Service::SqlExporter,
+];
+const KNOWN: [&str; 6] = ["node", "rapl", "gpu", "worker", "lancedb", "sql"];
 
 /// Checks every machine, and that what runs on this one gets ports of its own.
 pub(crate) fn check(machines: &[file::Machine], stack: &Stack, findings: &mut Findings) -> Vec<Machine> {
@@ -168,11 +175,11 @@ fn load15(limits: &file::Limits, findings: &mut Findings) -> Option<f64> {
     None
 }
 
-/// A made-up machine is of use only to the exporter that watches it.
+/// A made-up machine is of use only to the exporters that watch it.
 pub(crate) fn demo(stack: &file::Stack, machines: &[Machine], findings: &mut Findings) {
     let watches = |machine: &Machine| {
         let mut exporters = machine.exporters.iter();
-        machine.is_local && exporters.any(|(exporter, _)| *exporter == Service::RaplExporter)
+        machine.is_local && exporters.any(|(exporter, _)| WATCH_THE_DEMO.contains(exporter))
     };
     if let Some(demo) = stack.demo.as_ref().filter(|demo| *demo.get_ref())
         && !machines.iter().any(watches)
@@ -187,9 +194,13 @@ pub(crate) fn demo(stack: &file::Stack, machines: &[Machine], findings: &mut Fin
 
 /// Everything that is started on this machine shares its ports.
 fn own_ports(machines: &[Machine], stack: &Stack, findings: &mut Findings) {
+    let is_listed = |service: Service| {
+        let mut local = machines.iter().filter(|machine| machine.is_local);
+        local.any(|machine| machine.exporters.iter().any(|(exporter, _)| *exporter == service))
+    };
     let central = Service::ALL
         .into_iter()
-        .filter(|service| service.exporter().is_none() && stack.starts(*service))
+        .filter(|service| stack.starts(*service) && !is_listed(*service))
         .filter_map(|service| Some((service, stack.port(service)?, stack.port_span(service))));
     let local = machines
         .iter()

@@ -6,12 +6,14 @@ mod amounts;
 mod choices;
 mod expectation;
 mod file;
+mod lancedb;
 mod machines;
 mod notify;
 mod postgres;
 mod probes;
 mod problem;
 mod secret;
+mod sql;
 mod stack;
 mod syntax;
 mod targets;
@@ -28,9 +30,11 @@ pub(crate) use self::address::{HostPort, connect, hostname};
 pub(crate) use self::amounts::milliseconds;
 pub(crate) use self::choices::Backend;
 pub(crate) use self::expectation::{Expectation, Leaf};
+pub(crate) use self::lancedb::Lancedb;
 pub(crate) use self::postgres::Postgres;
 pub(crate) use self::probes::{Probe, Question};
 pub(crate) use self::problem::{Findings, did_you_mean};
+pub(crate) use self::sql::{Asked, Database, Server, Sql};
 pub(crate) use self::stack::Stack;
 pub(crate) use self::url::Url;
 pub(crate) use self::windows::Window;
@@ -53,6 +57,12 @@ pub(crate) struct Inventory {
     pub(crate) postgres: Option<Postgres>,
     /// Which workers to watch on this machine.
     pub(crate) workers: Workers,
+    /// How many GPUs this machine must have, when it is said.
+    pub(crate) expected_gpus: Option<u16>,
+    /// Folders of LanceDB tables.
+    pub(crate) lancedb: Vec<Lancedb>,
+    /// Databases to ask.
+    pub(crate) sql: Vec<Sql>,
     /// Slack, when configured.
     pub(crate) slack: Option<Slack>,
     /// The webhook, when configured.
@@ -60,6 +70,7 @@ pub(crate) struct Inventory {
     /// Recurring times at which some alerts are not sent.
     pub(crate) windows: Vec<Window>,
     left_out: BTreeSet<Service>,
+    hands_over_nvidia: bool,
 }
 
 /// A machine that is watched.
@@ -105,6 +116,14 @@ pub(crate) struct Workers {
     pub(crate) supervisors: Vec<String>,
     /// Glob patterns of program names; none means all.
     pub(crate) patterns: Vec<String>,
+    /// Patterns of units of this machine's systemd.
+    pub(crate) systemd: Vec<String>,
+    /// Patterns of units of the systemd of the user who starts the stack.
+    pub(crate) systemd_user: Vec<String>,
+    /// Patterns of containers; `None` when no engine is to be asked.
+    pub(crate) docker: Option<Vec<String>>,
+    /// Labels that those containers must have, `key` or `key=value`.
+    pub(crate) docker_labels: Vec<String>,
     /// Path of the file that a worker touches, with `{worker}` for its name.
     pub(crate) heartbeat: Option<String>,
 }
@@ -165,7 +184,14 @@ impl Inventory {
                 .postgres
                 .as_ref()
                 .and_then(|postgres| postgres::check(postgres, project, &mut findings)),
+            expected_gpus: file.gpu.expected.as_ref().map(|expected| *expected.get_ref()),
+            lancedb: file
+                .lancedb
+                .as_ref()
+                .map_or_else(Vec::new, |folders| lancedb::check(folders, &mut findings)),
+            sql: sql::check(&file.sql, project, &mut findings),
             left_out: BTreeSet::new(),
+            hands_over_nvidia: false,
             stack,
             machines,
             targets,
@@ -205,8 +231,8 @@ impl Inventory {
         Service::ALL
             .into_iter()
             .filter(|service| !self.left_out.contains(service))
-            .filter_map(|service| match service.exporter() {
-                Some(_) => port_here(service).map(|port| (service, Some(port))),
+            .filter_map(|service| match port_here(service) {
+                Some(port) => Some((service, Some(port))),
                 None => self
                     .stack
                     .wants(service)
@@ -223,6 +249,16 @@ impl Inventory {
     /// Goes on without a service that cannot run here: nothing scrapes it, and nothing is sent to it.
     pub(crate) fn leave_out(&mut self, service: Service) {
         self.left_out.insert(service);
+    }
+
+    /// Whether the container engine can give NVIDIA's GPUs to a container.
+    pub(crate) const fn hands_over_nvidia(&self) -> bool {
+        self.hands_over_nvidia
+    }
+
+    /// Goes on with an engine that can.
+    pub(crate) fn hand_over_nvidia(&mut self) {
+        self.hands_over_nvidia = true;
     }
 
     /// URL below which `docs/` can be read, with a slash at its end.

@@ -48,6 +48,16 @@ pub(crate) fn password(file: &Spanned<String>, root: &Path, findings: &mut Findi
     Some(path)
 }
 
+/// Reads a file that holds the address of a database.
+pub(crate) fn dsn(file: &Spanned<String>, root: &Path, findings: &mut Findings) -> Option<(PathBuf, String)> {
+    line(
+        file,
+        root,
+        "the address, postgres://user:password@host:5432/database",
+        findings,
+    )
+}
+
 /// The path and the one line of a file that nobody else can read.
 fn line(
     file: &Spanned<String>,

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::amounts::{retention_longterm, retention_size, retention_time};
 use super::choices::{self, Backend, Extra, Profile};
 use super::problem::Findings;
-use super::{address, file};
+use super::{address, file, lancedb, sql};
 use crate::service::Service;
 
 /// `[stack]`, checked.
@@ -41,7 +41,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Whether the inventory asks for a service that no `[[machine]]` names.
+    /// Whether the inventory asks for a service that no `[[machine]]` has to name.
     pub(crate) fn wants(&self, service: Service) -> bool {
         self.wanted.contains_key(&service)
     }
@@ -99,7 +99,7 @@ pub(crate) fn check(file: &file::File, findings: &mut Findings) -> Stack {
     checked
 }
 
-/// The services that no `[[machine]]` names, each with the word that asks for it.
+/// The services that no `[[machine]]` has to name, each with the word that asks for it.
 fn wanted(stack: &Stack, file: &file::File) -> BTreeMap<Service, Option<Range<usize>>> {
     let mut wanted = BTreeMap::new();
     let mut add = |services: &[Service], at: Option<Range<usize>>| {
@@ -129,6 +129,12 @@ fn wanted(stack: &Stack, file: &file::File) -> BTreeMap<Service, Option<Range<us
     }
     if let Some(postgres) = &file.postgres {
         add(&[Service::PostgresExporter], Some(postgres.address.span()));
+    }
+    if let Some(folders) = &file.lancedb {
+        add(&[Service::LancedbExporter], Some(lancedb::span(folders)));
+    }
+    if let Some(sql) = file.sql.first() {
+        add(&[Service::SqlExporter], Some(sql::span(sql)));
     }
     if stack.demo {
         add(
@@ -216,7 +222,10 @@ fn ports(ports: &file::Ports, findings: &mut Findings) -> BTreeMap<Service, (u16
         (Service::Grafana, &ports.grafana),
         (Service::NodeExporter, &ports.node_exporter),
         (Service::RaplExporter, &ports.rapl_exporter),
+        (Service::GpuExporter, &ports.gpu_exporter),
         (Service::WorkerExporter, &ports.worker_exporter),
+        (Service::LancedbExporter, &ports.lancedb_exporter),
+        (Service::SqlExporter, &ports.sql_exporter),
         (Service::BlackboxExporter, &ports.blackbox_exporter),
         (Service::PostgresExporter, &ports.postgres_exporter),
         (Service::VictoriaMetrics, &ports.victoria_metrics),

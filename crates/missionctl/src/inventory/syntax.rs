@@ -4,7 +4,7 @@ use super::file::File;
 use super::problem::{Findings, did_you_mean};
 
 /// Tables of the design that later versions bring.
-const LATER: [&str; 4] = ["lancedb", "sql", "training", "device"];
+const LATER: [&str; 2] = ["training", "device"];
 
 /// Parses the inventory, or leaves the reason in `findings`.
 pub(crate) fn parse(findings: &mut Findings) -> Option<File> {

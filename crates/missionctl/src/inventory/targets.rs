@@ -1,9 +1,11 @@
 //! `[[target]]` and `[workers]`: what already speaks Prometheus, and which workers to watch.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 
 use super::amounts::duration;
-use super::file::OneOrMany;
+use super::file::{Containers, OneOrMany};
 use super::problem::Findings;
 use super::stack::Stack;
 use super::url::Url;
@@ -42,7 +44,7 @@ pub(crate) fn check(
                 .interval
                 .as_ref()
                 .and_then(|interval| duration(interval, findings)),
-            labels: labels(target, findings),
+            labels: labels(&target.labels, findings),
             required: target.required,
             span: target.address.span(),
         };
@@ -84,7 +86,7 @@ fn own_service(port: u16, machines: &[Machine], stack: &Stack) -> Option<Service
         .find(|(_, taken)| *taken == port)
         .map(|(service, _)| *service);
     exporter.or_else(|| {
-        let central = |service: &Service| service.exporter().is_none() && stack.starts(*service);
+        let central = |service: &Service| stack.starts(*service);
         Service::ALL
             .into_iter()
             .filter(central)
@@ -130,14 +132,17 @@ fn path(path: Option<&Spanned<String>>, findings: &mut Findings) -> Option<Strin
     None
 }
 
-fn labels(target: &file::Target, findings: &mut Findings) -> Vec<(String, String)> {
+pub(super) fn labels(
+    labels: &BTreeMap<String, Spanned<String>>,
+    findings: &mut Findings,
+) -> Vec<(String, String)> {
     let good = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !name.starts_with("__")
             && name != "job"
     };
-    for (name, value) in &target.labels {
+    for (name, value) in labels {
         if !good(name) {
             let hint = "letters, digits and underscores, not beginning with a digit or `__`, not `job`";
             findings.refuse(Some(value.span()), format!("`{name}` is no label name"), hint);
@@ -147,8 +152,7 @@ fn labels(target: &file::Target, findings: &mut Findings) -> Vec<(String, String
             findings.refuse(Some(value.span()), "the label `machine` is empty", hint);
         }
     }
-    target
-        .labels
+    labels
         .iter()
         .map(|(name, value)| (name.clone(), value.get_ref().clone()))
         .collect()
@@ -178,20 +182,48 @@ pub(crate) fn workers(workers: &file::Workers, findings: &mut Findings) -> Worke
             "put {worker} where its name stands: /run/heartbeat/{worker}",
         );
     }
+    for unit in workers.systemd.iter().chain(&workers.systemd_user) {
+        if unit.get_ref().is_empty() || unit.get_ref().contains('/') {
+            let what = format!("`{}` is no name of a unit", unit.get_ref());
+            let hint = "write the name as systemctl shows it, with * and ?: worker@*.service";
+            findings.refuse(Some(unit.span()), what, hint);
+        }
+    }
+    let docker = workers.docker.as_ref().map(Spanned::get_ref).and_then(containers);
+    if let Some(label) = workers.docker_labels.first().filter(|_| docker.is_none()) {
+        let what = "labels of containers are given, and no containers are watched".to_owned();
+        findings.refuse(Some(label.span()), what, "write docker = true too");
+    }
+    let texts = |list: &[Spanned<String>]| list.iter().map(|text| text.get_ref().clone()).collect();
     Workers {
-        supervisors: workers
-            .supervisor
-            .iter()
-            .map(|url| url.get_ref().clone())
-            .collect(),
-        patterns: match workers.patterns.as_ref().map(Spanned::get_ref) {
-            None => Vec::new(),
-            Some(OneOrMany::One(pattern)) => vec![pattern.clone()],
-            Some(OneOrMany::Many(patterns)) => patterns.clone(),
-        },
+        supervisors: texts(&workers.supervisor),
+        patterns: workers
+            .patterns
+            .as_ref()
+            .map_or_else(Vec::new, |patterns| one_or_many(patterns.get_ref())),
+        systemd: texts(&workers.systemd),
+        systemd_user: texts(&workers.systemd_user),
+        docker,
+        docker_labels: texts(&workers.docker_labels),
         heartbeat: workers
             .heartbeat
             .as_ref()
             .map(|heartbeat| heartbeat.get_ref().clone()),
+    }
+}
+
+/// Patterns of containers; none means all.
+fn containers(containers: &Containers) -> Option<Vec<String>> {
+    match containers {
+        Containers::AllOrNone(false) => None,
+        Containers::AllOrNone(true) => Some(Vec::new()),
+        Containers::Named(patterns) => Some(one_or_many(patterns)),
+    }
+}
+
+fn one_or_many(patterns: &OneOrMany) -> Vec<String> {
+    match patterns {
+        OneOrMany::One(pattern) => vec![pattern.clone()],
+        OneOrMany::Many(patterns) => patterns.clone(),
     }
 }

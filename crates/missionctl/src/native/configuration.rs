@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -123,19 +123,22 @@ fn arguments(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<Strin
             "server".to_owned(),
             format!("--homepath={}", grafana::home(&unit.program).display()),
         ],
-        Service::DemoMachine => vec!["demo-machine".to_owned(), data.to_string()],
+        Service::DemoMachine => vec![data.to_string()],
         Service::NodeExporter => vec![
             // Debian turns on what needs rights that are not there, and reads a folder that is not there.
             "--no-collector.systemd".to_owned(),
             format!("--collector.textfile.directory={data}"),
         ],
-        Service::RaplExporter if inventory.stack.demo => {
-            let machine = project.data(Service::DemoMachine.name());
-            vec![
-                format!("--path.sysfs={}", demo::sysfs(&machine).display()),
-                format!("--path.procfs={}", demo::procfs(&machine).display()),
-            ]
+        Service::RaplExporter if inventory.stack.demo => demo::paths(&machine(project)),
+        Service::GpuExporter => gpu(project, inventory, unit),
+        Service::LancedbExporter if inventory.stack.demo => {
+            vec![format!("--lancedb.path={}", demo::brain(&machine(project)).display())]
         }
+        Service::LancedbExporter => {
+            let folders = inventory.lancedb.iter();
+            folders.map(|folder| format!("--lancedb.path={}", folder.path.display())).collect()
+        }
+        Service::SqlExporter => vec![format!("--config.file={run}/sql-exporter/sql-exporter.toml")],
         Service::VictoriaMetrics => vec![
             format!("-storageDataPath={data}"),
             format!("-retentionPeriod={}", inventory.stack.retention_longterm),
@@ -157,6 +160,22 @@ fn arguments(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<Strin
         | Service::Elasticsearch
         | Service::Kibana => Vec::new(),
     }
+}
+
+/// Folder of the made-up machine.
+fn machine(project: &Project) -> PathBuf {
+    project.data(Service::DemoMachine.name())
+}
+
+fn gpu(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
+    let mut words = Vec::new();
+    if inventory.stack.demo {
+        words.extend(demo::paths(&machine(project)));
+        words.push(format!("--nvml.library={}", demo::nvml(&unit.program).display()));
+    }
+    let expected = inventory.expected_gpus.iter();
+    words.extend(expected.map(|expected| format!("--gpu.expected={expected}")));
+    words
 }
 
 fn prometheus(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<String> {
@@ -200,6 +219,10 @@ fn environment(project: &Project, inventory: &Inventory, unit: &Unit, tree: &Tre
         Service::Loki => variables.extend(logs::loki(project, inventory)),
         Service::Alloy => variables.extend(logs::alloy(project, inventory)),
         Service::PostgresExporter => variables.extend(data_source(inventory)),
+        Service::GpuExporter if inventory.stack.demo => {
+            let scenario = demo::gpus(&machine(project)).display().to_string();
+            variables.push(("FAKE_NVML_SCENARIO".to_owned(), scenario));
+        }
         _ => {}
     }
     let entries = variables
@@ -238,6 +261,7 @@ fn fingerprint(unit: &Unit, tree: &Tree) -> anyhow::Result<String> {
     let metadata = real.metadata().with_context(|| real.display().to_string())?;
     let files = match unit.service {
         Service::WorkerExporter => tree.digest(|path| path.starts_with("worker-exporter")),
+        Service::SqlExporter => tree.digest(|path| path.starts_with("sql-exporter")),
         Service::Grafana => tree.digest(|path| path.starts_with("grafana/provisioning")),
         Service::Loki => tree.digest(|path| path.starts_with("loki")),
         Service::Alloy => tree.digest(|path| path.starts_with("alloy")),

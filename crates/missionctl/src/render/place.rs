@@ -81,11 +81,7 @@ impl Place<'_> {
         match self {
             Self::Processes { .. } => path.to_path_buf(),
             Self::Containers { .. } => {
-                let real = path
-                    .ancestors()
-                    .find_map(|there| Some((there, there.canonicalize().ok()?)))
-                    .and_then(|(there, real)| Some(real.join(path.strip_prefix(there).ok()?)));
-                let real = real.unwrap_or_else(|| path.to_path_buf());
+                let real = real(path);
                 Path::new(HOST_ROOT).join(real.strip_prefix("/").unwrap_or(&real))
             }
         }
@@ -97,5 +93,39 @@ impl Place<'_> {
             Self::Processes { .. } => original.to_path_buf(),
             Self::Containers { .. } => Path::new("/run/secrets").join(name),
         }
+    }
+}
+
+/// The path without links, as far as it is there.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    let real = path
+        .ancestors()
+        .find_map(|there| Some((there, there.canonicalize().ok()?)))
+        .and_then(|(there, real)| Some(real.join(path.strip_prefix(there).ok()?)));
+    real.unwrap_or_else(|| path.to_path_buf())
+}
+
+/// The lowest folder that has all of these in it or is one of them.
+pub(crate) fn common_folder(mut folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    let first = folders.next()?;
+    Some(folders.fold(first, |common, folder| {
+        let mut above = common.ancestors();
+        let shared = above.find(|above| folder.starts_with(above));
+        shared.unwrap_or(Path::new("/")).to_path_buf()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_folder_is_the_lowest_above_all() {
+        let common = |paths: &[&str]| common_folder(paths.iter().map(PathBuf::from));
+        assert_eq!(common(&[]), None);
+        assert_eq!(common(&["/srv/brain"]), Some("/srv/brain".into()));
+        assert_eq!(common(&["/srv/brain", "/srv/notes/x"]), Some("/srv".into()));
+        assert_eq!(common(&["/srv/brain", "/srv/brains"]), Some("/srv".into()));
+        assert_eq!(common(&["/srv", "/opt"]), Some("/".into()));
     }
 }

@@ -1,4 +1,5 @@
-//! `worker-exporter.toml`: the stack's own supervisord where there is one, and the user's.
+//! `worker-exporter.toml`: the stack's own supervisord where there is one, and what the
+//! inventory names.
 
 use std::path::Path;
 
@@ -7,6 +8,9 @@ use serde::Serialize;
 use super::{Place, reached};
 use crate::inventory::{Inventory, Url};
 use crate::project::Project;
+
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+const ENGINE: &str = "/var/run/docker.sock";
 
 #[derive(Serialize)]
 struct File {
@@ -18,6 +22,8 @@ struct Source {
     url: String,
     #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
     patterns: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,21 +36,37 @@ pub(super) fn render(project: &Project, inventory: &Inventory, place: Place) -> 
         Place::Processes { supervisord } => Some(Source {
             url: format!("unix://{}", supervisord.display()),
             patterns: vec!["*".to_owned()],
+            labels: Vec::new(),
             log: Some(project.log("supervisord").display().to_string()),
             heartbeat: None,
         }),
         Place::Containers { .. } => None,
     };
     let workers = &inventory.workers;
-    let users = workers.supervisors.iter().map(|url| Source {
-        url: address(url, place),
-        patterns: workers.patterns.clone(),
+    let source = |url: String, patterns: &[String], labels: &[String]| Source {
+        url,
+        patterns: patterns.to_vec(),
+        labels: labels.to_vec(),
         log: None,
         heartbeat: workers
             .heartbeat
             .as_ref()
             .map(|path| place.file(Path::new(path)).display().to_string()),
-    });
+    };
+    let socket = |scheme: &str, path: &str| format!("{scheme}://{}", place.file(Path::new(path)).display());
+    let mut users: Vec<Source> = Vec::new();
+    for url in &workers.supervisors {
+        users.push(source(address(url, place), &workers.patterns, &[]));
+    }
+    if !workers.systemd.is_empty() {
+        users.push(source(socket("systemd", SYSTEM_BUS), &workers.systemd, &[]));
+    }
+    if !workers.systemd_user.is_empty() {
+        users.push(source(socket("systemd", &user_bus()), &workers.systemd_user, &[]));
+    }
+    if let Some(names) = &workers.docker {
+        users.push(source(socket("docker", ENGINE), names, &workers.docker_labels));
+    }
     let file = File {
         source: own.into_iter().chain(users).collect(),
     };
@@ -52,6 +74,11 @@ pub(super) fn render(project: &Project, inventory: &Inventory, place: Place) -> 
         "# Rendered by missionctl from mission.toml.\n{}",
         toml::to_string(&file)?
     ))
+}
+
+/// The bus of the user who runs missionctl.
+fn user_bus() -> String {
+    format!("/run/user/{}/bus", rustix::process::getuid().as_raw())
 }
 
 /// A socket is a file of this machine, anything else a URL.

@@ -1,128 +1,34 @@
-//! The made-up laptop, as rapl-exporter sees it.
+//! The made-up machine in place of the real one.
 
 use std::path::Path;
-use std::process::{Child, Command};
 
-use crate::lab::{Lab, SERVICES, beside, eventually, is_alive};
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().expect("kill");
-        self.0.wait().expect("wait");
-    }
-}
-
-fn start(folder: &Path) -> Running {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_missionctl"));
-    Running(
-        command
-            .arg("demo-machine")
-            .arg(folder)
-            .spawn()
-            .expect("run missionctl"),
-    )
-}
-
-/// The page of the real rapl-exporter on the laptop.
-fn page(folder: &Path) -> String {
-    let output = Command::new(beside("rapl-exporter"))
-        .arg("--once")
-        .arg(format!("--path.sysfs={}", folder.join("sys").display()))
-        .arg(format!("--path.procfs={}", folder.join("proc").display()))
-        .output()
-        .expect("run rapl-exporter");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-fn value(page: &str, series: &str) -> Option<f64> {
-    page.lines()
-        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-}
-
-fn counter(folder: &Path) -> u64 {
-    let path = folder.join("sys/class/powercap/intel-rapl:0/energy_uj");
-    let text = std::fs::read_to_string(path).expect("the counter");
-    text.trim().parse().expect("a number")
-}
+use crate::lab::{Lab, SERVICES, eventually, is_alive};
 
 #[test]
-fn rapl_exporter_reads_moving_and_plausible_values() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let laptop = start(folder.path());
-    eventually("the laptop is there", || {
-        folder.path().join("proc/stat").exists().then_some(())
-    });
-    let page = eventually("every value is there", || {
-        let page = page(folder.path());
-        (value(&page, "hw_cpu_load_percent ").is_some() && page.contains("\nrapl_power_watts{"))
-            .then_some(page)
-    });
-    let between = |series: &str, least: f64, most: f64| {
-        let value = value(&page, series).unwrap_or_else(|| panic!("no {series} in\n{page}"));
-        assert!((least..=most).contains(&value), "{series}{value}");
-        value
-    };
-    let watts = |zone: &str, parent: &str| {
-        between(
-            &format!("rapl_power_watts{{zone=\"{zone}\",parent=\"{parent}\"}} "),
-            0.1,
-            80.0,
-        )
-    };
-    let package = watts("package-0", "");
-    let parts = watts("package-0-core", "package-0") + watts("package-0-uncore", "package-0");
-    assert!(parts < package && package < watts("psys", ""), "{page}");
-    between("val_pl1_limit_watts ", 28.0, 28.0);
-    between("val_pl2_limit_watts ", 64.0, 64.0);
-    between("hw_temp_package_celsius ", 30.0, 95.0);
-    between("hw_cpu_load_percent ", 0.0, 100.0);
-    between("rapl_source_info{source=\"powercap\"} ", 1.0, 1.0);
-
-    let before = counter(folder.path());
-    eventually("energy moves", || {
-        (counter(folder.path()) != before).then_some(())
-    });
-
-    // One that is started again goes on where the other ended, or the exporter would see a wrap that was none.
-    drop(laptop);
-    let ended = counter(folder.path());
-    let _laptop = start(folder.path());
-    let resumed = eventually("it moves again", || {
-        Some(counter(folder.path())).filter(|counter| *counter != ended)
-    });
-    // 60 W for the longest time that a test waits.
-    assert!((resumed + 16_000_000_000 - ended) % 16_000_000_000 < 60 * 90 * 1_000_000);
-}
-
-#[test]
-fn demo_puts_the_laptop_in_place_of_this_machine() {
+fn demo_puts_a_made_up_machine_in_place_of_this_one() {
     let lab = Lab::new();
     lab.edit("mission.toml", |text| {
         text.replace("[stack]\n", "[stack]\ndemo = true\n")
             .replace("\"bench\"", "\"demo\"")
+            .replace("\"worker\"]", "\"worker\", \"gpu\", \"lancedb\", \"sql\"]")
     });
     let ran = lab.up();
     let line = ran
         .stdout
         .lines()
         .find(|line| line.starts_with("demo-machine "))
-        .expect("a line of the laptop");
+        .expect("a line of the machine");
     assert!(line.contains("healthy"), "{line}");
-    assert!(ran.stdout.contains("of demo are made up"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("of demo is made up"), "{}", ran.stdout);
     let limit = eventually("the laptop's limit arrives", || {
         lab.query("val_pl1_limit_watts").pop()
     });
     assert_eq!((limit.0["machine"].as_str(), limit.1), (Some("demo"), 28.0));
 
+    everything_moves(&lab);
+
     let before = lab.pids();
-    assert_eq!(before.len(), SERVICES.len() + 1);
+    assert_eq!(before.len(), SERVICES.len() + 4);
     let again = lab.up();
     assert!(
         again.stderr.contains("nothing had to be changed"),
@@ -132,14 +38,44 @@ fn demo_puts_the_laptop_in_place_of_this_machine() {
     let status = lab.status();
     assert_eq!(status["healthy"], true, "{status:#}");
     let services = status["services"].as_array().expect("services");
-    let laptop = services.iter().find(|service| service["name"] == "demo-machine");
-    assert!(laptop.expect("the laptop")["address"].is_null());
+    let machine = services.iter().find(|service| service["name"] == "demo-machine");
+    assert!(machine.expect("the machine")["address"].is_null());
 
-    // Without it, the exporter is back on the real machine.
+    // Without it, the exporters are back on the real machine.
     lab.edit("mission.toml", |text| text.replace("demo = true\n", ""));
     lab.up();
     assert!(!is_alive(before["demo-machine"]));
-    assert_ne!(lab.pids()["rapl-exporter"], before["rapl-exporter"]);
+    let after = lab.pids();
+    for exporter in [
+        "rapl-exporter",
+        "gpu-exporter",
+        "lancedb-exporter",
+        "sql-exporter",
+    ] {
+        assert_ne!(after[exporter], before[exporter], "{exporter}");
+    }
+}
+
+/// Power, GPUs, tables, usage and the queue, in Prometheus.
+fn everything_moves(lab: &Lab) {
+    for metric in [
+        "rapl_energy_joules_total",
+        "gpu_energy_joules_total",
+        "gpu_power_usage_watts",
+        "brain_lancedb_rows_total",
+        "brain_lancedb_rows_ingested_total",
+        "litellm_usage_tokens_total",
+        "litellm_usage_spend_usd_total",
+        "brain_signal_queue_total",
+        "business_revenue_total",
+    ] {
+        eventually(metric, || {
+            let moving = format!("changes({metric}{{machine=\"demo\"}}[2m]) > 0");
+            lab.query(&moving).pop()
+        });
+    }
+    let down = lab.query("gpu_up == 0 or sql_query_success == 0 or brain_lancedb_table_up == 0");
+    assert!(down.is_empty(), "{down:?}");
 }
 
 #[test]

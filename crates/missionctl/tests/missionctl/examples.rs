@@ -27,6 +27,9 @@ fn every_example_is_taken_as_it_stands() {
             lab.write_secret(file, "https://example.org/hook\n", 0o600);
         }
         lab.write_secret("secrets/postgres", "sesame\n", 0o600);
+        for file in ["secrets/litellm.dsn", "secrets/brain.dsn"] {
+            lab.write_secret(file, "postgres://watcher:sesame@localhost:5432/brain\n", 0o600);
+        }
         let text = match example.split_once("[stack.ports]") {
             // An example with ports of its own is to run beside another stack; here others may have them.
             Some((before, after)) => {

@@ -61,9 +61,9 @@ fn keys_that_do_not_exist() {
         "known here: bind, backend",
     );
     assert_refused(
-        "[lancedb]\npath = \"/srv\"\n",
+        "[training]\nmetrics = \"/srv\"\n",
         1,
-        "unknown key `lancedb`",
+        "unknown key `training`",
         "not part of this version",
     );
     assert_refused(
@@ -388,9 +388,9 @@ fn two_services_on_a_low_port() {
 fn exporters_that_do_not_exist() {
     let machine = |exporter: &str| format!("{MACHINE}exporters = [\"{exporter}\"]\n");
     assert_refused(
-        &machine("gpu"),
+        &machine("device"),
         4,
-        "`gpu` is not an exporter of this version",
+        "`device` is not an exporter of this version",
         "later version",
     );
     assert_refused(&machine("wroker"), 4, "`wroker`", "did you mean `worker`?");
@@ -398,9 +398,152 @@ fn exporters_that_do_not_exist() {
         &machine("quantum"),
         4,
         "`quantum`",
-        "known are node, rapl, worker",
+        "known are node, rapl, gpu, worker, lancedb, sql",
     );
     assert_refused(&machine("node:x"), 4, "`x` is not a port", "whole numbers");
+}
+
+#[test]
+fn lancedb_folders() {
+    let folders = |path: &str| format!("[lancedb]\npath = {path}\n");
+    assert_refused(
+        &folders("\"brain\""),
+        2,
+        "`brain` is no absolute path",
+        "/srv/brain",
+    );
+    assert_refused(
+        &folders("\"/srv/brain/facts.lance\""),
+        2,
+        "is a table",
+        "the folder above it",
+    );
+    assert_refused(&folders("\"/srv/a,b\""), 2, "has a comma", "by a link");
+    assert_refused(
+        &folders("[\"/srv/a/brain\", \"/srv/b/brain\"]"),
+        2,
+        "have the same name",
+        "told apart",
+    );
+    assert_refused(&folders("7"), 2, "invalid type", "a string or a list of strings");
+    assert_refused("[lancedb]\n", 1, "the key `path` is missing", "add `path");
+    let ran = check(&folders("\"/nowhere/brain\""));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains(":2: warning: there is no folder /nowhere/brain yet"),
+        "{}",
+        ran.stderr
+    );
+    assert_refused("[gpu]\nexpected = -1\n", 2, "invalid value", "a whole number");
+    assert_refused("[gpu]\ncount = 1\n", 2, "unknown key `count`", "expected");
+}
+
+#[test]
+fn databases() {
+    let sql = |rest: &str| format!("[[sql]]\n{rest}\n");
+    assert_refused(
+        &sql("pack = \"litelm\""),
+        2,
+        "no pack `litelm`",
+        "did you mean `litellm`?",
+    );
+    assert_refused(&sql("pack = \"own\""), 2, "no pack `own`", "ends with .toml");
+    assert_refused(
+        &sql("dsn = \"sqlite:/a\""),
+        1,
+        "the key `pack` is missing",
+        "add `pack",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\""),
+        2,
+        "the address of the database is missing",
+        "dsn_file",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"postgres://me:pw@db/x\""),
+        3,
+        "a password does not belong into the inventory",
+        "dsn_file",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"oracle://db\""),
+        3,
+        "no address of a database",
+        "postgres://",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"sqlite:/a\"\ndsn_file = \"b\""),
+        4,
+        "given twice",
+        "keep one",
+    );
+    assert_refused(
+        &sql("pack = \"own.toml\"\ndsn = \"sqlite:/a\""),
+        2,
+        "own.toml cannot be read: no such file",
+        "docs/sql.md",
+    );
+    let two = "pack = \"litellm\"\ndsn = \"sqlite:/a\"\n";
+    assert_refused(
+        &format!("{}{}", sql(two), sql(two)),
+        6,
+        "two databases are called `litellm`",
+        "another `name`",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\nname = \"a/b\"\ndsn = \"sqlite:/a\""),
+        3,
+        "\"a/b\" is no name of a database",
+        "letters",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"sqlite:/a\"\nprobe_interval = \"often\""),
+        4,
+        "`often` is not a duration",
+        "30s",
+    );
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"sqlite:/a\"\nlabels = { \"a-b\" = \"c\" }"),
+        4,
+        "`a-b` is no label name",
+        "underscores",
+    );
+
+    let named = sql("pack = \"litellm\"\nname = \"other\"\ndsn = \"sqlite:/b\"");
+    assert_refused(
+        &format!("{}{named}", sql(two)),
+        6,
+        "litellm and other would have the same series",
+        "labels = ",
+    );
+
+    let lab = Lab::new();
+    lab.write_secret("secrets/dsn", "postgres://me:hush@[::1/x", 0o600);
+    lab.write("own.toml", "[[query]]\nname = \n");
+    let bad = check_in(
+        &lab,
+        "[[sql]]\npack = \"litellm\"\ndsn_file = \"secrets/dsn\"\n[[sql]]\npack = \"own.toml\"\ndsn = \"sqlite:/a\"\n",
+    );
+    assert_eq!(bad.code, 2, "{}", bad.stderr);
+    assert!(
+        bad.stderr.contains("secret file") && bad.stderr.contains("holds an address without"),
+        "{}",
+        bad.stderr
+    );
+    assert!(bad.stderr.contains("own.toml:2: "), "{}", bad.stderr);
+    assert!(!bad.stderr.contains("hush"), "{}", bad.stderr);
+
+    let missing = check(&sql("pack = \"litellm\"\ndsn = \"sqlite:/nowhere/a.db\""));
+    assert_eq!(missing.code, 0, "{}", missing.stderr);
+    assert!(
+        missing
+            .stderr
+            .contains("there is no SQLite file /nowhere/a.db yet"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]

@@ -25,7 +25,14 @@ pub(crate) const PROGRAMS: [&str; 10] = [
     "victoria-metrics",
     "supervisord",
 ];
-const OWN_PROGRAMS: [&str; 2] = ["rapl-exporter", "worker-exporter"];
+const OWN_PROGRAMS: [&str; 6] = [
+    "demo-machine",
+    "rapl-exporter",
+    "gpu-exporter",
+    "worker-exporter",
+    "lancedb-exporter",
+    "sql-exporter",
+];
 pub(crate) const SERVICES: [&str; 6] = [
     "prometheus",
     "alertmanager",
@@ -35,7 +42,10 @@ pub(crate) const SERVICES: [&str; 6] = [
     "worker-exporter",
 ];
 /// What only some inventories ask for; a port is known for each.
-const FURTHER_SERVICES: [&str; 6] = [
+const FURTHER_SERVICES: [&str; 9] = [
+    "gpu-exporter",
+    "lancedb-exporter",
+    "sql-exporter",
     "grafana",
     "blackbox-exporter",
     "postgres-exporter",

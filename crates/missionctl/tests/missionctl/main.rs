@@ -6,6 +6,7 @@ mod containers;
 mod demo;
 mod disk;
 mod examples;
+mod exporters;
 mod grafana;
 mod incidents;
 mod inventory;

@@ -21,7 +21,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_at("127.0.0.1")
     }
 

@@ -242,3 +242,24 @@ fn with_engine(lab: &Lab, host: &str, words: &[&str]) -> Ran {
     let output = lab.command(words).env("DOCKER_HOST", host).output();
     Ran::of(output.expect("run missionctl"))
 }
+
+#[test]
+fn gpus_are_handed_over_where_the_engine_can() {
+    let machine = MACHINE.replace("\"rapl\"]", "\"rapl\", \"gpu\"]");
+    let lab = Lab::new("profile = \"lite\"", &machine);
+    let environment = |runtimes: &'static str| {
+        let fake = Fake::start("1.41", move |_, path| {
+            path.ends_with("/info")
+                .then(|| (200, format!("{{\"Runtimes\":{{{runtimes}}}}}")))
+        });
+        let ran = with_engine(&lab, &fake.host(), &["render"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        fs::read_to_string(lab.path(".mission/run/compose.env")).expect("the variables")
+    };
+    let with = environment("\"runc\":{\"path\":\"runc\"},\"nvidia\":{\"path\":\"nvidia-container-runtime\"}");
+    assert!(with.contains("GPU_EXPORTER_RUNTIME=nvidia\n"), "{with}");
+    assert!(with.contains("COMPOSE_PROFILES=lite,gpu-nvidia\n"), "{with}");
+    let without = environment("\"runc\":{\"path\":\"runc\"}");
+    assert!(!without.contains("GPU_EXPORTER_RUNTIME"), "{without}");
+    assert!(without.contains("COMPOSE_PROFILES=lite,gpu-amd\n"), "{without}");
+}

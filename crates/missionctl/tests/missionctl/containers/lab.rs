@@ -23,7 +23,10 @@ const PARTS: [&str; 7] = [
     "prometheus",
 ];
 const FILES: [&str; 3] = [".dockerignore", "Cargo.lock", "Cargo.toml"];
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 13] = [
+    "gpu-exporter",
+    "lancedb-exporter",
+    "sql-exporter",
     "prometheus",
     "alertmanager",
     "pushgateway",

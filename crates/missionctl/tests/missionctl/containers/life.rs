@@ -4,22 +4,26 @@ use serde_json::Value;
 
 use super::host::Host;
 use super::lab::{Lab, docker};
+use crate::exporters::{QUERIES, address, brain};
 use crate::lab::{Ran, eventually, kill};
 use crate::postgres::PASSWORD;
 use crate::receiver::Receiver;
 
-const MACHINE: &str =
-    "[[machine]]\nname = \"bench\"\naddress = \"localhost\"\nexporters = [\"node\", \"rapl\", \"worker\"]\n";
+const MACHINE: &str = "[[machine]]\nname = \"bench\"\naddress = \"localhost\"\n\
+     exporters = [\"node\", \"rapl\", \"gpu\", \"worker\"]\n";
 
 /// Everything that the distribution has a program for.
-const RUNNING: [&str; 9] = [
+const RUNNING: [&str; 12] = [
     "alertmanager",
     "blackbox-exporter",
+    "gpu-exporter",
+    "lancedb-exporter",
     "node-exporter",
     "postgres-exporter",
     "prometheus",
     "pushgateway",
     "rapl-exporter",
+    "sql-exporter",
     "victoria-metrics",
     "worker-exporter",
 ];
@@ -33,14 +37,20 @@ fn the_core_profile_comes_up_lives_and_goes() {
     let hook = format!("http://127.0.0.1:{}/hook", receiver.port);
     lab.write_secret("secrets/hook", &hook);
     lab.write_secret("secrets/postgres", PASSWORD);
+    lab.write_secret("secrets/shop", &address(host.postgres_port(), PASSWORD));
+    lab.write("shop.toml", QUERIES);
     let rest = format!(
         "{MACHINE}\n[[probe]]\nname = \"alerting\"\nurl = \"http://localhost:{}/-/ready\"\n\n\
          [postgres]\naddress = \"localhost:{}\"\nuser = \"watcher\"\npassword_file = \"secrets/postgres\"\n\n\
-         [workers]\nsupervisor = [\"unix://{}\"]\n\n\
+         [lancedb]\npath = \"{}\"\n\n\
+         [[sql]]\npack = \"shop.toml\"\ndsn_file = \"secrets/shop\"\n\n\
+         [workers]\nsupervisor = [\"unix://{}\"]\ndocker = [\"{}-rapl-exporter-*\"]\n\n\
          [notify.webhook]\nurl_file = \"secrets/hook\"\n",
         lab.ports["alertmanager"],
         host.postgres_port(),
+        brain(),
         host.supervisor_socket().display(),
+        lab.project(),
     );
     lab.write("mission.toml", &lab.inventory("extras = [\"longterm\"]", &rest));
 
@@ -135,6 +145,12 @@ fn what_is_on_the_machine_is_seen(lab: &Lab) {
     for expression in [
         "probe_success",
         "pg_up",
+        "gpu_expected_count%2B1",
+        "brain_lancedb_rows_total%7Btable=%22compacted%22%7D",
+        "shop_databases",
+        // The password went through a file of its own, and the address is the machine's.
+        "sql_query_success%7Bquery=%22shop/databases%22%7D",
+        "brain_worker_status%7Bworker=~%22.*rapl-exporter.*%22%7D",
         "brain_worker_status",
         "brain_worker_memory_bytes%3E0",
         "hw_cpu_load_percent",
