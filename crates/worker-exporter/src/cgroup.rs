@@ -5,9 +5,14 @@
 //! short-lived child. Readable by everybody.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::processes::ProcessTable;
+
+/// How far below a worker's cgroup its processes are looked for.
+const DEPTH: usize = 4;
 
 /// The cgroup hierarchy, if it is of version 2.
 pub(crate) struct Cgroups {
@@ -24,10 +29,25 @@ pub(crate) struct Reading {
     pub(crate) cpu_microseconds: u64,
 }
 
+/// A cgroup with all below it.
+pub(crate) struct Group {
+    pub(crate) path: String,
+    pub(crate) processes: Vec<u32>,
+    /// Absent where the memory controller is not on.
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) cpu_microseconds: u64,
+    /// Threads; absent where the pids controller is not on.
+    pub(crate) tasks: Option<u64>,
+}
+
 impl Cgroups {
     pub(crate) fn new(procfs: &Path, sysfs: &Path) -> Self {
-        let root = sysfs.join("fs/cgroup");
-        let root = root.join("cgroup.controllers").exists().then_some(root);
+        // Beside version 1 it is mounted one folder down, without the controllers that version 1 has: memory is
+        // absent there, CPU time is not.
+        let root = ["fs/cgroup", "fs/cgroup/unified"]
+            .into_iter()
+            .map(|place| sysfs.join(place))
+            .find(|root| root.join("cgroup.controllers").exists());
         Self {
             procfs: procfs.to_owned(),
             root,
@@ -37,17 +57,13 @@ impl Cgroups {
     /// The cgroup of a process, `None` without version 2 or beyond the own namespace.
     pub(crate) fn path_of(&self, pid: u32) -> Option<String> {
         self.root.as_ref()?;
-        let text = exporter::fs::read_text(&self.procfs.join(pid.to_string()).join("cgroup")).ok()?;
+        let text = text(&self.procfs.join(format!("{pid}/cgroup")))?;
         let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
         (!path.split('/').any(|part| part == "..")).then(|| path.to_owned())
     }
 
-    /// What the worker's own cgroup says; `None` when it shares one.
-    pub(crate) fn own(&self, table: &ProcessTable, tree: &[u32], shared: Option<&str>) -> Option<Reading> {
-        let path = self.path_of(*tree.first()?)?;
-        if path.is_empty() || shared == Some(&path) {
-            return None;
-        }
+    /// What a cgroup says that is the tree's own; `None` when it is not, or not any more.
+    pub(crate) fn own(&self, table: &ProcessTable, tree: &[u32], path: String) -> Option<Reading> {
         let folder = self.root.as_ref()?.join(&path);
         if value(&folder.join("cgroup.stat"), "nr_descendants")? != 0 {
             return None;
@@ -69,14 +85,54 @@ impl Cgroups {
         })
     }
 
-    fn exists(&self, pid: u32) -> bool {
+    /// What a cgroup and those below it say; `None` without version 2, or when it is not there (any more).
+    pub(crate) fn whole(&self, path: &str) -> Option<Group> {
+        let is_inside = !path.is_empty() && !path.split('/').any(|part| part == "..");
+        let folder = is_inside.then_some(self.root.as_ref()?)?.join(path);
+        let number = |file: &str| text(&folder.join(file))?.trim().parse().ok();
+        let mut processes = Vec::new();
+        members(&folder, DEPTH, &mut processes);
+        Some(Group {
+            path: path.to_owned(),
+            memory_bytes: number("memory.current"),
+            cpu_microseconds: value(&folder.join("cpu.stat"), "usage_usec")?,
+            tasks: number("pids.current"),
+            processes,
+        })
+    }
+
+    /// Whether there is such a process.
+    pub(crate) fn exists(&self, pid: u32) -> bool {
         self.procfs.join(pid.to_string()).exists()
     }
 }
 
+/// The processes of a cgroup and of those below it.
+fn members(folder: &Path, depth: usize, processes: &mut Vec<u32>) {
+    let text = text(&folder.join("cgroup.procs")).unwrap_or_default();
+    processes.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    if depth > 0 {
+        folders.for_each(|entry| members(&entry.path(), depth - 1, processes));
+    }
+}
+
+/// A file of the kernel: a short one comes in one piece, which saves a thousand workers some thousands of questions.
+fn text(path: &Path) -> Option<String> {
+    let mut buffer = [0; 1024];
+    let length = File::open(path)
+        .and_then(|mut file| file.read(&mut buffer))
+        .ok()?;
+    if length == buffer.len() {
+        return exporter::fs::read_text(path).ok();
+    }
+    std::str::from_utf8(&buffer[..length]).ok().map(str::to_owned)
+}
+
 /// The number behind a key in a file of `key number` lines.
 fn value(path: &Path, key: &str) -> Option<u64> {
-    let text = exporter::fs::read_text(path).ok()?;
+    let text = text(path)?;
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
 }
@@ -129,7 +185,7 @@ mod tests {
             let procfs = self.0.path().join("proc");
             let cgroups = Cgroups::new(&procfs, &self.0.path().join("sys"));
             let table = ProcessTable::read(&Procfs::open(&procfs).unwrap()).unwrap();
-            cgroups.own(&table, &table.tree(pid), cgroups.path_of(10).as_deref())
+            cgroups.own(&table, &table.tree(pid), cgroups.path_of(pid)?)
         }
     }
 
@@ -163,7 +219,11 @@ mod tests {
         let machine = Machine::new();
         fs::remove_file(machine.0.path().join("sys/fs/cgroup/workers/a/memory.current")).unwrap();
         assert_eq!(machine.own(20).unwrap().memory_bytes, None);
-        fs::remove_file(machine.0.path().join("sys/fs/cgroup/cgroup.controllers")).unwrap();
+        let cgroup = machine.0.path().join("sys/fs/cgroup");
+        fs::rename(&cgroup, machine.0.path().join("sys/fs/unified")).unwrap();
         assert_eq!(machine.own(20), None);
+        fs::create_dir(&cgroup).unwrap();
+        fs::rename(machine.0.path().join("sys/fs/unified"), cgroup.join("unified")).unwrap();
+        assert_eq!(machine.own(20).unwrap().cpu_microseconds, 2_500_000);
     }
 }

@@ -1,4 +1,4 @@
-//! Which supervisords to ask: from flags, from the configuration file, or the usual sockets.
+//! Which sources to ask: from flags, from the configuration file, or the usual sockets of supervisord.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,9 @@ use exporter::Common;
 use serde::Deserialize;
 use supervisor::Endpoint;
 
-use crate::pattern::Pattern;
+use crate::ledger::Id;
+use crate::origin::Origin;
+use crate::pattern::Patterns;
 
 /// Where distributions and the sample configuration put the socket.
 const USUAL_SOCKETS: [&str; 3] = [
@@ -39,18 +41,44 @@ pub(crate) enum Settings {
     /// These, whether they answer or not.
     Given(Vec<SourceSettings>),
     /// The usual sockets, as soon as one of them exists.
-    Usual(Vec<Pattern>),
+    Usual(Patterns),
 }
 
-/// One supervisord and what to export of it.
+/// One source and what to export of it.
 #[derive(Clone, Debug)]
 pub(crate) struct SourceSettings {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) origin: Origin,
+    pub(crate) patterns: Patterns,
+    /// Labels that a container must have, `key` or `key=value`.
+    pub(crate) labels: Vec<String>,
     /// The main log.
     pub(crate) log: Option<PathBuf>,
     /// A path with `{worker}` in it.
     pub(crate) heartbeat: Option<String>,
+}
+
+impl SourceSettings {
+    fn of_supervisord(endpoint: Endpoint, patterns: Patterns) -> Self {
+        Self {
+            origin: Origin::Supervisord(endpoint),
+            patterns,
+            labels: Vec::new(),
+            log: None,
+            heartbeat: None,
+        }
+    }
+
+    /// Whether the worker is to be exported.
+    pub(crate) fn shows(&self, id: &Id) -> bool {
+        self.patterns.fit(&id.group, &id.name)
+    }
+
+    /// Whether what was counted for the other settings goes on under these.
+    pub(crate) fn goes_on(&self, other: &Self) -> bool {
+        let asks_alike = matches!(self.origin, Origin::Supervisord(_))
+            || (self.patterns == other.patterns && self.labels == other.labels);
+        asks_alike && self.origin == other.origin && self.log == other.log
+    }
 }
 
 #[derive(Deserialize)]
@@ -64,18 +92,11 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Source {
     url: toml::Spanned<String>,
-    #[serde(rename = "match", default = "everything")]
-    patterns: Vec<String>,
-    log: Option<PathBuf>,
+    #[serde(rename = "match")]
+    patterns: Option<Vec<String>>,
+    labels: Option<toml::Spanned<Vec<String>>>,
+    log: Option<toml::Spanned<PathBuf>>,
     heartbeat: Option<toml::Spanned<String>>,
-}
-
-fn everything() -> Vec<String> {
-    vec!["*".to_owned()]
-}
-
-fn patterns(patterns: &[String]) -> Vec<Pattern> {
-    patterns.iter().map(|pattern| Pattern::new(pattern)).collect()
 }
 
 /// Reads flags and file.
@@ -90,35 +111,32 @@ pub(crate) fn read(flags: &Flags, common: &Common) -> anyhow::Result<Settings> {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         return Ok(Settings::Given(parse(path, &text)?));
     }
-    let patterns = patterns(&flags.patterns);
+    let patterns = Patterns::new(&flags.patterns);
     if flags.urls.is_empty() {
         return Ok(Settings::Usual(patterns));
     }
     let mut sources: Vec<SourceSettings> = Vec::new();
     for url in &flags.urls {
         let endpoint: Endpoint = url.parse().context("--supervisor.url")?;
+        let source = SourceSettings::of_supervisord(endpoint, patterns.clone());
         ensure!(
-            !is_listed(&sources, &endpoint),
-            "--supervisor.url: {endpoint} is given twice; give it once"
+            !is_listed(&sources, &source.origin),
+            "--supervisor.url: {} is given twice; give it once",
+            source.origin
         );
-        sources.push(SourceSettings {
-            endpoint,
-            patterns: patterns.clone(),
-            log: None,
-            heartbeat: None,
-        });
+        sources.push(source);
     }
     Ok(Settings::Given(sources))
 }
 
 /// Whether the address is among them, whatever its credentials.
-fn is_listed(sources: &[SourceSettings], endpoint: &Endpoint) -> bool {
-    let address = endpoint.to_string();
-    sources.iter().any(|other| other.endpoint.to_string() == address)
+fn is_listed(sources: &[SourceSettings], origin: &Origin) -> bool {
+    let address = origin.to_string();
+    sources.iter().any(|other| other.origin.to_string() == address)
 }
 
 /// The usual sockets that exist, each once: `/var/run` is often a link to `/run`.
-pub(crate) fn usual(patterns: &[Pattern]) -> Vec<SourceSettings> {
+pub(crate) fn usual(patterns: &Patterns) -> Vec<SourceSettings> {
     let mut found: Vec<(PathBuf, &str)> = Vec::new();
     for socket in USUAL_SOCKETS {
         if let Ok(path) = Path::new(socket).canonicalize()
@@ -127,11 +145,8 @@ pub(crate) fn usual(patterns: &[Pattern]) -> Vec<SourceSettings> {
             found.push((path, socket));
         }
     }
-    let source = |(_, socket): (PathBuf, &str)| SourceSettings {
-        endpoint: Endpoint::unix(socket),
-        patterns: patterns.to_vec(),
-        log: None,
-        heartbeat: None,
+    let source = |(_, socket): (PathBuf, &str)| {
+        SourceSettings::of_supervisord(Endpoint::unix(socket), patterns.clone())
     };
     found.into_iter().map(source).collect()
 }
@@ -164,32 +179,58 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<SourceSettings>> {
     let mut sources: Vec<SourceSettings> = Vec::new();
     for source in listed {
         let place = at(source.url.span().start);
-        let endpoint: Endpoint = source
-            .url
-            .get_ref()
-            .parse()
-            .with_context(|| format!("{place}: url"))?;
+        let origin: Origin = source.url.get_ref().parse().context(place.clone())?;
         ensure!(
-            !is_listed(&sources, &endpoint),
-            "{place}: url: {endpoint} is listed twice; name several patterns in `match` instead"
+            !is_listed(&sources, &origin),
+            "{place}: url: {origin} is listed twice; name several patterns in `match` instead"
         );
-        let heartbeat = source.heartbeat.map(|heartbeat| {
-            let place = at(heartbeat.span().start);
-            let heartbeat = heartbeat.into_inner();
-            ensure!(
-                heartbeat.contains("{worker}"),
-                "{place}: heartbeat: {heartbeat:?} lacks {{worker}}, the place of the worker's name"
-            );
-            Ok(heartbeat)
-        });
-        sources.push(SourceSettings {
-            endpoint,
-            patterns: patterns(&source.patterns),
-            log: source.log,
-            heartbeat: heartbeat.transpose()?,
-        });
+        sources.push(settings(origin, &place, source, at)?);
     }
     Ok(sources)
+}
+
+/// Checks what a `[[source]]` says beside its address.
+fn settings(
+    origin: Origin,
+    place: &str,
+    source: Source,
+    at: impl Fn(usize) -> String,
+) -> anyhow::Result<SourceSettings> {
+    if source.patterns.is_none() && matches!(origin, Origin::Systemd(_)) {
+        bail!("{place}: match is missing; a machine has hundreds of units, name those that are workers");
+    }
+    if let Some(log) = &source.log
+        && !matches!(origin, Origin::Supervisord(_))
+    {
+        bail!(
+            "{}: log: only supervisord has a main log; leave it out",
+            at(log.span().start)
+        );
+    }
+    if let Some(labels) = &source.labels
+        && !matches!(origin, Origin::Docker(_))
+    {
+        bail!(
+            "{}: labels: only containers have labels; leave it out",
+            at(labels.span().start)
+        );
+    }
+    if let Some(heartbeat) = &source.heartbeat {
+        ensure!(
+            heartbeat.get_ref().contains("{worker}"),
+            "{}: heartbeat: {:?} lacks {{worker}}, the place of the worker's name",
+            at(heartbeat.span().start),
+            heartbeat.get_ref()
+        );
+    }
+    let everything = || vec!["*".to_owned()];
+    Ok(SourceSettings {
+        origin,
+        patterns: Patterns::new(&source.patterns.unwrap_or_else(everything)),
+        labels: source.labels.map(toml::Spanned::into_inner).unwrap_or_default(),
+        log: source.log.map(toml::Spanned::into_inner),
+        heartbeat: source.heartbeat.map(toml::Spanned::into_inner),
+    })
 }
 
 #[cfg(test)]
@@ -212,9 +253,9 @@ mod tests {
             sources[0].log.as_deref(),
             Some(Path::new("/var/log/supervisor/supervisord.log"))
         );
-        assert_eq!(sources[0].patterns, [Pattern::new("worker_*")]);
-        assert_eq!(sources[1].endpoint.to_string(), "http://box:9001");
-        assert_eq!(sources[1].patterns, [Pattern::new("*")]);
+        assert_eq!(sources[0].patterns, Patterns::new(&["worker_*".to_owned()]));
+        assert_eq!(sources[1].origin.to_string(), "http://box:9001");
+        assert_eq!(sources[1].patterns, Patterns::new(&["*".to_owned()]));
     }
 
     #[test]
@@ -243,6 +284,18 @@ mod tests {
             (
                 "[[source]]\nurl = \"unix:///s\"\n[[source]]\nurl = \"unix:///s\"\n",
                 "workers.toml:4: url: unix:///s is listed twice",
+            ),
+            (
+                "[[source]]\nurl = \"systemd://\"\n",
+                "workers.toml:2: match is missing",
+            ),
+            (
+                "[[source]]\nurl = \"docker://\"\nlog = \"/l\"\n",
+                "workers.toml:3: log: only supervisord",
+            ),
+            (
+                "[[source]]\nurl = \"unix:///s\"\nlabels = [\"a\"]\n",
+                "workers.toml:3: labels: only containers",
             ),
             (
                 "[[source]]\nurl = \"unix:///s\"\nheartbeat = \"/x\"\n",

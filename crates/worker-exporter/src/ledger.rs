@@ -10,10 +10,11 @@ use std::collections::hash_map::Entry;
 
 use supervisor::{ProcessInfo, ProcessState};
 
+use crate::counts::Counts;
 use crate::main_log::Told;
 use crate::main_log::line::{End, Event, Reason};
 
-/// A process of one supervisord.
+/// A worker of one source.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Id {
     pub(crate) group: String,
@@ -110,8 +111,13 @@ impl Ledger {
 }
 
 impl Account {
-    pub(crate) fn exits(&self, reason: Reason) -> u64 {
-        self.exits[reason as usize]
+    /// What of it stands on the page.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            restarts: self.restarts,
+            exits: self.exits,
+            last_exit_code: self.last_exit_code,
+        }
     }
 
     /// Begins with what was true before anybody counted, unless the log tells the beginning itself.

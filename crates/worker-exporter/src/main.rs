@@ -1,18 +1,26 @@
-//! Prometheus exporter for worker processes under supervisord.
+//! Prometheus exporter for workers under supervisord, systemd and docker.
 
 mod cgroup;
 mod config;
+mod counts;
 mod cpu;
+mod docker;
+mod group;
 mod heartbeat;
 mod ledger;
 mod link;
 mod main_log;
 mod names;
+mod origin;
+mod own_runtime;
 mod page;
 mod pattern;
 mod processes;
 mod procfs;
 mod source;
+mod supervisord;
+mod systemd;
+mod twice;
 mod usage;
 mod workers;
 
@@ -23,7 +31,7 @@ use exporter::{App, Exporter};
 
 const APP: App = App {
     name: "worker-exporter",
-    about: "Exports the state, restarts, exits, memory and CPU time of worker processes under supervisord.",
+    about: "Exports the state, restarts, exits, memory and CPU time of workers under supervisord, systemd and docker.",
     port: 9403,
     version: env!("CARGO_PKG_VERSION"),
 };

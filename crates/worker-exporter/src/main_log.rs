@@ -21,6 +21,11 @@ pub(crate) enum Method {
     LogRpc,
     /// Differences between questions: what begins and ends between two of them is not seen.
     Poll,
+    /// systemd's signals and its own count of restarts: exact, but for several starts by hand while it was not
+    /// reachable.
+    Signals,
+    /// The container engine's events: exact as far back as it keeps them.
+    Events,
 }
 
 impl Method {
@@ -29,6 +34,8 @@ impl Method {
             Self::LogFile => "log_file",
             Self::LogRpc => "log_rpc",
             Self::Poll => "poll",
+            Self::Signals => "signals",
+            Self::Events => "events",
         }
     }
 }

@@ -14,17 +14,19 @@ use crate::names;
 use crate::processes::{open_files, resident_pages};
 use crate::procfs::Procfs;
 use crate::source::{Observation, Worker};
+use crate::twice::{Namesakes, Twice};
+use crate::usage::Usage;
 
 const STATUS: Metric<1> = Metric::gauge(
     "brain_worker_status",
     Unit::None,
-    "1 while supervisord says RUNNING, else 0 (STARTING included).",
+    "1 while the worker is RUNNING, else 0 (STARTING included).",
     ["worker"],
 );
 const STATE: Metric<2> = Metric::gauge(
     "brain_worker_state",
     Unit::None,
-    "1 for the state that supervisord reports, under its own names, 0 for the others.",
+    "1 for the state of the worker, 0 for the others; supervisord's names for all sources.",
     ["worker", "state"],
 );
 const MEMORY: Metric<1> = Metric::gauge(
@@ -36,13 +38,19 @@ const MEMORY: Metric<1> = Metric::gauge(
 const RESTARTS: Metric<1> = Metric::contract(
     Kind::Counter,
     "brain_worker_restart_count",
-    "Starts after the first one, by supervisord or by hand, since this exporter watches.",
+    "Starts after the first one, by the source itself or by hand, since this exporter watches.",
     ["worker"],
 );
 const UPTIME: Metric<1> = Metric::gauge(
     "brain_worker_uptime_seconds",
     Unit::Seconds,
-    "Since the last start, by supervisord's clock.",
+    "Since the last start, by the clock of the source.",
+    ["worker"],
+);
+const HEALTHY: Metric<1> = Metric::gauge(
+    "brain_worker_healthy",
+    Unit::None,
+    "Whether the worker's own health check says that it is well, from the container engine.",
     ["worker"],
 );
 const CPU: Metric<1> = Metric::counter(
@@ -84,7 +92,7 @@ const THREADS: Metric<1> = Metric::gauge(
 const SOURCE_UP: Metric<1> = Metric::gauge(
     "brain_worker_source_up",
     Unit::None,
-    "Whether this supervisord answered.",
+    "Whether this supervisord, systemd or container engine answered.",
     ["source"],
 );
 const INFO: Metric<3> = Metric::gauge(
@@ -96,7 +104,7 @@ const INFO: Metric<3> = Metric::gauge(
 const METHOD: Metric<2> = Metric::gauge(
     "brain_worker_restart_source_info",
     Unit::None,
-    "What restarts and exits are counted from: log_file, log_rpc or poll; always 1.",
+    "What restarts and exits are counted from: log_file, log_rpc, poll, signals or events; always 1.",
     ["worker", "method"],
 );
 
@@ -108,12 +116,15 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn shows(&self, id: &Id) -> bool {
-        let full_name = format!("{}:{}", id.group, id.name);
-        self.settings
-            .patterns
-            .iter()
-            .any(|pattern| pattern.matches(&id.name) || pattern.matches(&full_name))
+    /// The workers that are to be shown and were there at the last answer.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Id> {
+        self.observation.known.iter().filter(|id| self.settings.shows(id))
+    }
+
+    /// The workers that are to be shown.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.observation.workers.iter().flatten();
+        workers.filter(|worker| self.settings.shows(&worker.id))
     }
 }
 
@@ -123,6 +134,14 @@ struct Row<'a> {
     labels: Arc<WorkerLabels>,
     seen: &'a Seen<'a>,
     worker: &'a Worker,
+    /// The container that it is, where another source starts it.
+    inner: Option<&'a Worker>,
+}
+
+impl Row<'_> {
+    fn usage(&self) -> &Usage {
+        &self.inner.unwrap_or(self.worker).usage
+    }
 }
 
 /// A worker's labels, rendered once.
@@ -146,12 +165,13 @@ impl WorkerLabels {
 #[derive(Default)]
 pub(crate) struct Pages {
     labels: Mutex<HashMap<String, Arc<WorkerLabels>>>,
+    namesakes: Namesakes,
 }
 
 impl Pages {
     /// All families. Memory and open files are read from `procfs` here, once per page.
     pub(crate) fn families(&self, seen: &[Seen<'_>], procfs: Option<&Procfs>) -> Vec<Family> {
-        let rows = self.rows(seen);
+        let rows = self.rows(seen, procfs);
         let up = |seen: &Seen<'_>| f64::from(u8::from(seen.observation.workers.is_ok()));
         let mut families = vec![SOURCE_UP.family(seen.iter().map(|seen| ([seen.source], up(seen))))];
         families.extend(lives(&rows));
@@ -162,10 +182,11 @@ impl Pages {
 
     /// The workers of the sources that answered. Labels also heed the workers of those that did not: a
     /// worker keeps its label while another source is down.
-    fn rows<'a>(&self, seen: &'a [Seen<'a>]) -> Vec<Row<'a>> {
+    fn rows<'a>(&self, seen: &'a [Seen<'a>], procfs: Option<&Procfs>) -> Vec<Row<'a>> {
         let mut cache = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *cache);
-        let mut row = |seen, label: String, worker| {
+        let twice = Twice::find(seen, &self.namesakes, procfs);
+        let mut row = |seen: &'a Seen<'a>, label: String, worker: &'a Worker| {
             let labels = before
                 .remove(&label)
                 .unwrap_or_else(|| Arc::new(WorkerLabels::new(&label)));
@@ -175,28 +196,20 @@ impl Pages {
                 labels,
                 seen,
                 worker,
+                inner: twice.inner(seen.source, &worker.id),
             }
         };
-        let known: Vec<(&Seen<'_>, &Id)> = seen
+        let known: Vec<(&str, &Id)> = seen
             .iter()
-            .flat_map(|seen| seen.observation.known.iter().map(move |id| (seen, id)))
-            .filter(|(seen, id)| seen.shows(id))
+            .flat_map(|seen| seen.known().map(move |id| (seen.source, id)))
+            .filter(|(source, id)| !twice.hides(source, id))
             .collect();
-        let labels: Vec<(&str, &Id)> = known.iter().map(|(seen, id)| (seen.source, *id)).collect();
-        let mut labels = known.into_iter().zip(names::labels(&labels)).peekable();
+        let labels = names::labels(&known);
+        let mut labels: HashMap<(&str, &Id), String> = known.into_iter().zip(labels).collect();
         let mut rows = Vec::new();
         for seen in seen {
-            for worker in seen.observation.workers.iter().flatten() {
-                // One that the patterns leave out has no label, and must not use up those of the sources that follow.
-                if !seen.shows(&worker.id) {
-                    continue;
-                }
-                // Both lists have the same order.
-                while labels
-                    .next_if(|((source, _), _)| source.source != seen.source)
-                    .is_some()
-                {}
-                if let Some((_, label)) = labels.next_if(|((_, id), _)| **id == worker.id) {
+            for worker in seen.workers() {
+                if let Some(label) = labels.remove(&(seen.source, &worker.id)) {
                     rows.push(row(seen, label, worker));
                 }
             }
@@ -212,9 +225,9 @@ fn family(metric: &Metric<1>, rows: &[Row<'_>], value: impl Fn(&Row<'_>) -> Opti
     )
 }
 
-/// What supervisord says now.
+/// What the sources say now.
 fn lives(rows: &[Row<'_>]) -> Vec<Family> {
-    let is = |row: &Row<'_>, state| f64::from(u8::from(row.worker.process.state == state));
+    let is = |row: &Row<'_>, state| f64::from(u8::from(row.worker.state == state));
     let states = rows.iter().flat_map(|row| {
         row.labels
             .states
@@ -235,11 +248,12 @@ fn lives(rows: &[Row<'_>]) -> Vec<Family> {
     vec![
         family(&STATUS, rows, |row| Some(is(row, ProcessState::Running))),
         STATE.family(states),
-        family(&UPTIME, rows, |row| {
-            let process = &row.worker.process;
-            let start = process.pid.and(process.start)?;
-            // supervisord's clock may have been set back.
-            Some(process.now.saturating_sub(start).max(0) as f64)
+        family(&UPTIME, rows, |row| row.worker.uptime_seconds),
+        family(&HEALTHY, rows, |row| {
+            row.inner
+                .unwrap_or(row.worker)
+                .healthy
+                .map(|healthy| f64::from(u8::from(healthy)))
         }),
         INFO.family(rows.iter().map(info)),
         family(&HEARTBEAT, rows, |row| {
@@ -251,14 +265,14 @@ fn lives(rows: &[Row<'_>]) -> Vec<Family> {
 /// What was counted.
 fn counts(rows: &[Row<'_>]) -> Vec<Family> {
     let exits = rows.iter().flat_map(|row| {
-        let count = |reason| row.worker.account.exits(reason) as f64;
+        let count = |reason| row.worker.counts.exits(reason) as f64;
         row.labels.reasons.iter().zip(Reason::ALL.map(count))
     });
     vec![
-        family(&RESTARTS, rows, |row| Some(row.worker.account.restarts as f64)),
+        family(&RESTARTS, rows, |row| Some(row.worker.counts.restarts as f64)),
         EXITS.family(exits),
         family(&EXIT_CODE, rows, |row| {
-            Some(row.worker.account.last_exit_code? as f64)
+            Some(row.worker.counts.last_exit_code? as f64)
         }),
         METHOD.family(
             rows.iter()
@@ -272,14 +286,14 @@ fn usage(rows: &[Row<'_>], procfs: Option<&Procfs>) -> Vec<Family> {
     let page_bytes = rustix::param::page_size() as f64;
     vec![
         family(&MEMORY, rows, |row| {
-            let usage = &row.worker.usage;
+            let usage = row.usage();
             let resident = || Some(resident_pages(procfs?, &usage.tree)? as f64 * page_bytes);
             usage.cgroup_bytes.map(|bytes| bytes as f64).or_else(resident)
         }),
-        family(&CPU, rows, |row| row.worker.usage.cpu_seconds),
-        family(&THREADS, rows, |row| Some(row.worker.usage.threads? as f64)),
+        family(&CPU, rows, |row| row.usage().cpu_seconds),
+        family(&THREADS, rows, |row| Some(row.usage().threads? as f64)),
         family(&OPEN_FDS, rows, |row| {
-            Some(open_files(procfs?, &row.worker.usage.tree)? as f64)
+            Some(open_files(procfs?, &row.usage().tree)? as f64)
         }),
     ]
 }

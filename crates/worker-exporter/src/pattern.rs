@@ -1,5 +1,35 @@
 //! Patterns that choose workers: `*` stands for any text, `?` for one character.
 
+/// Patterns of which one has to fit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Patterns {
+    texts: Vec<String>,
+    patterns: Vec<Pattern>,
+}
+
+impl Patterns {
+    /// A unit may be named with its ending: `ollama.service` is `ollama`.
+    pub(crate) fn new(patterns: &[String]) -> Self {
+        let bare = |text: &String| text.strip_suffix(".service").unwrap_or(text).to_owned();
+        let texts: Vec<String> = patterns.iter().map(bare).collect();
+        let patterns = texts.iter().map(|text| Pattern::new(text)).collect();
+        Self { texts, patterns }
+    }
+
+    /// Whether one fits the name or `group:name`.
+    pub(crate) fn fit(&self, group: &str, name: &str) -> bool {
+        let full_name = format!("{group}:{name}");
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.matches(name) || pattern.matches(&full_name))
+    }
+
+    /// As they were written, without the ending of a unit.
+    pub(crate) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+}
+
 /// A pattern such as `worker_*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pattern(Vec<char>);

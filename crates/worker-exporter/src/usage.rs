@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use supervisor::ProcessInfo;
 
 use crate::cgroup::{Cgroups, Reading};
-use crate::cpu::CpuClock;
+use crate::cpu::{CpuClock, Identity};
 use crate::ledger::Id;
 use crate::processes::ProcessTable;
 use crate::procfs::Procfs;
+
+/// How long a worker that shares supervisord's cgroup is thought to stay there.
+const SHARES: Duration = Duration::from_mins(1);
 
 /// What one worker's processes use together; `None` where it is not known.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,8 @@ struct Meter {
     cgroup: Option<(String, u64)>,
     seconds: f64,
     used: bool,
+    /// It shared supervisord's cgroup when that was looked up last.
+    shares: Option<(Identity, Instant)>,
 }
 
 /// Whether the processes can be found in this `procfs`.
@@ -93,8 +99,9 @@ impl Meters {
     }
 
     fn usage(&mut self, table: &ProcessTable, tree: Vec<u32>, id: Id, shared: Option<&str>) -> Usage {
-        let cgroup = self.cgroups.own(table, &tree, shared);
         let meter = self.by_worker.entry(id).or_default();
+        let path = meter.own_path(&self.cgroups, table, &tree, shared);
+        let cgroup = path.and_then(|path| self.cgroups.own(table, &tree, path));
         meter.advance(table, &tree, self.ticks_per_second, cgroup.as_ref());
         let runs = !tree.is_empty();
         Usage {
@@ -112,6 +119,30 @@ impl Meters {
 }
 
 impl Meter {
+    /// The cgroup of the worker's first process, unless it is supervisord's. Most are, and stay there: that takes no
+    /// question for a while.
+    fn own_path(
+        &mut self,
+        cgroups: &Cgroups,
+        table: &ProcessTable,
+        tree: &[u32],
+        shared: Option<&str>,
+    ) -> Option<String> {
+        let pid = *tree.first()?;
+        let identity = (pid, table.get(pid)?.start);
+        if let Some((one, since)) = self.shares
+            && one == identity
+            && since.elapsed() < SHARES
+        {
+            return None;
+        }
+        let path = cgroups
+            .path_of(pid)
+            .filter(|path| !path.is_empty() && shared != Some(path));
+        self.shares = path.is_none().then(|| (identity, Instant::now()));
+        path
+    }
+
     fn advance(
         &mut self,
         table: &ProcessTable,

@@ -1,4 +1,4 @@
-//! The watched supervisords, and the collector that asks them.
+//! The watched sources, and the collector that asks them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +7,14 @@ use std::time::Duration;
 use exporter::{CollectError, Collector, Family, Sampler};
 
 use crate::config::{self, Settings, SourceSettings};
+use crate::docker::Docker;
+use crate::origin::Origin;
 use crate::page::{Pages, Seen};
-use crate::pattern::Pattern;
+use crate::pattern::Patterns;
 use crate::procfs::Procfs;
-use crate::source::{Observation, Roots, Source};
+use crate::source::{Observation, Roots, Source, Watch};
+use crate::supervisord::Supervisord;
+use crate::systemd::Systemd;
 
 /// How often every source is looked at beside the scrapes.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -25,7 +29,7 @@ pub(crate) struct Workers {
 struct Setup {
     watched: Arc<Vec<Watched>>,
     /// Look for the usual sockets while there is none.
-    usual: Option<Vec<Pattern>>,
+    usual: Option<Patterns>,
 }
 
 /// A source and what to show of it.
@@ -64,9 +68,7 @@ impl Workers {
             Settings::Usual(patterns) => (config::usual(&patterns), Some(patterns)),
         };
         let watch = |settings: SourceSettings| {
-            let same = |other: &&Watched| {
-                other.settings.endpoint == settings.endpoint && other.settings.log == settings.log
-            };
+            let same = |other: &&Watched| other.settings.goes_on(&settings);
             let polled = match setup.watched.iter().find(same) {
                 Some(other) => Arc::clone(&other.polled),
                 None => Arc::new(self.poll(&settings)?),
@@ -85,10 +87,21 @@ impl Workers {
     }
 
     fn poll(&self, settings: &SourceSettings) -> anyhow::Result<Polled> {
-        let source = Source::new(settings.endpoint.clone(), settings.log.as_deref(), &self.roots)?;
-        let source = Arc::new(source);
+        let roots = &self.roots;
+        let watch: Box<dyn Watch> = match &settings.origin {
+            Origin::Supervisord(endpoint) => Box::new(Supervisord::new(
+                endpoint.clone(),
+                settings.log.as_deref(),
+                roots,
+            )?),
+            Origin::Systemd(bus) => Box::new(Systemd::new(bus, settings.patterns.texts(), roots)?),
+            Origin::Docker(socket) => Box::new(Docker::new(socket, settings.clone(), roots)?),
+        };
+        let source = Arc::new(Source::new(settings.origin.to_string(), watch));
         let looked_at = Arc::clone(&source);
-        let sampler = Sampler::every("supervisord", INTERVAL, move || looked_at.observe_when_due())?;
+        let sampler = Sampler::every(settings.origin.kind(), INTERVAL, move || {
+            looked_at.observe_when_due();
+        })?;
         Ok(Polled {
             source,
             _sampler: sampler,

@@ -10,6 +10,7 @@ use crate::inventory::{Inventory, Url};
 use crate::project::Project;
 
 const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+/// The engine's socket where `DOCKER_HOST` names no other.
 const ENGINE: &str = "/var/run/docker.sock";
 
 #[derive(Serialize)]
@@ -65,7 +66,7 @@ pub(super) fn render(project: &Project, inventory: &Inventory, place: Place) -> 
         users.push(source(socket("systemd", &user_bus()), &workers.systemd_user, &[]));
     }
     if let Some(names) = &workers.docker {
-        users.push(source(socket("docker", ENGINE), names, &workers.docker_labels));
+        users.push(source(socket("docker", &engine()), names, &workers.docker_labels));
     }
     let file = File {
         source: own.into_iter().chain(users).collect(),
@@ -74,6 +75,15 @@ pub(super) fn render(project: &Project, inventory: &Inventory, place: Place) -> 
         "# Rendered by missionctl from mission.toml.\n{}",
         toml::to_string(&file)?
     ))
+}
+
+/// The socket of the engine that missionctl itself speaks to.
+fn engine() -> String {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let socket = host
+        .strip_prefix("unix://")
+        .filter(|socket| socket.starts_with('/'));
+    socket.unwrap_or(ENGINE).to_owned()
 }
 
 /// The bus of the user who runs missionctl.

@@ -151,11 +151,14 @@ fn a_process_that_ran_before_is_not_counted_again() {
         world.log.clear();
         world.poll(&mut ledger, logged);
         world.poll(&mut ledger, logged);
-        assert_eq!((account(&ledger).restarts, account(&ledger).exits), (0, [0; 13]));
+        assert_eq!(
+            (account(&ledger).restarts, account(&ledger).exits),
+            (0, [0; Reason::ALL.len()])
+        );
         world.kill();
         world.poll(&mut ledger, logged);
         let reason = if logged { Reason::Sigkill } else { Reason::Signal };
-        assert_eq!(account(&ledger).exits(reason), 1);
+        assert_eq!(account(&ledger).counts().exits(reason), 1);
         assert_eq!(account(&ledger).last_exit_code, logged.then_some(137));
     }
 }
@@ -173,7 +176,7 @@ fn exit_codes_are_known_where_the_interface_tells_them() {
     world.exit(0);
     world.poll(&mut ledger, false);
     assert_eq!(account(&ledger).last_exit_code, Some(0));
-    assert_eq!(account(&ledger).exits(Reason::Expected), 1);
+    assert_eq!(account(&ledger).counts().exits(Reason::Expected), 1);
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn a_start_and_an_end_between_two_polls_show_in_the_start_time() {
     assert_eq!(
         (
             account(&ledger).restarts,
-            account(&ledger).exits(Reason::ExitCode)
+            account(&ledger).counts().exits(Reason::ExitCode)
         ),
         (1, 1)
     );
@@ -212,7 +215,10 @@ fn a_log_without_beginnings_is_audited() {
         assert_eq!(account(&ledger).witness, Witness::Poll);
     }
     assert_eq!(
-        (account(&ledger).restarts, account(&ledger).exits(Reason::Sigkill)),
+        (
+            account(&ledger).restarts,
+            account(&ledger).counts().exits(Reason::Sigkill)
+        ),
         (10, 10)
     );
 }
@@ -236,7 +242,7 @@ fn a_silent_log_leaves_the_polls() {
     assert_eq!(
         (
             account(&ledger).restarts,
-            account(&ledger).exits(Reason::ExitCode)
+            account(&ledger).counts().exits(Reason::ExitCode)
         ),
         (3, 4)
     );
@@ -260,8 +266,8 @@ fn failed_starts_and_giving_up() {
         world.poll(&mut ledger, logged);
         world.poll(&mut ledger, logged);
         let account = account(&ledger);
-        assert_eq!(account.exits(Reason::SpawnError), 4);
-        assert_eq!(account.exits(Reason::GaveUp), 1);
+        assert_eq!(account.counts().exits(Reason::SpawnError), 4);
+        assert_eq!(account.counts().exits(Reason::GaveUp), 1);
         assert_eq!((account.restarts, account.last_exit_code), (0, None));
     }
 }
@@ -274,7 +280,10 @@ fn a_supervisord_that_was_killed_leaves_an_end_of_unknown_reason() {
     world.spawn();
     world.poll(&mut ledger, true);
     assert_eq!(
-        (account(&ledger).restarts, account(&ledger).exits(Reason::Unknown)),
+        (
+            account(&ledger).restarts,
+            account(&ledger).counts().exits(Reason::Unknown)
+        ),
         (1, 1)
     );
 }
@@ -290,7 +299,7 @@ fn events_of_a_process_that_no_poll_has_shown_wait_for_one() {
     assert_eq!(
         (
             account(&ledger).restarts,
-            account(&ledger).exits(Reason::Expected)
+            account(&ledger).counts().exits(Reason::Expected)
         ),
         (1, 1)
     );
@@ -312,7 +321,10 @@ fn a_name_in_two_groups_is_counted_by_the_polls() {
     world.spawn();
     ledger.settle(&[world.info(), other], Some(std::mem::take(&mut world.log)));
     assert_eq!(
-        (account(&ledger).restarts, account(&ledger).exits(Reason::Unknown)),
+        (
+            account(&ledger).restarts,
+            account(&ledger).counts().exits(Reason::Unknown)
+        ),
         (1, 1)
     );
 }
@@ -355,7 +367,7 @@ proptest! {
         prop_assert_eq!(account.restarts, world.starts.saturating_sub(1));
         for reason in Reason::ALL {
             let ends = world.ends.iter().filter(|end| **end == reason).count() as u64;
-            prop_assert_eq!(account.exits(reason), ends, "{:?}", reason);
+            prop_assert_eq!(account.counts().exits(reason), ends, "{:?}", reason);
         }
     }
 

@@ -37,18 +37,22 @@ pub(crate) enum Reason {
     Sigterm,
     /// Another signal, or one that nobody told.
     Signal,
+    /// Killed by the kernel for want of memory.
+    OomKill,
+    /// Silent for longer than its watchdog allows.
+    Watchdog,
     /// Stopped on request, by whatever means.
     Stopped,
     /// Never began: the command is missing, may not be run, or there was no process to be had.
     SpawnError,
-    /// supervisord gave up starting it.
+    /// Its source gave up starting it.
     GaveUp,
     /// Gone, and nobody told how.
     Unknown,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Expected,
         Self::ExitCode,
         Self::Sigabrt,
@@ -58,6 +62,8 @@ impl Reason {
         Self::Sigsegv,
         Self::Sigterm,
         Self::Signal,
+        Self::OomKill,
+        Self::Watchdog,
         Self::Stopped,
         Self::SpawnError,
         Self::GaveUp,
@@ -75,6 +81,8 @@ impl Reason {
             Self::Sigsegv => "sigsegv",
             Self::Sigterm => "sigterm",
             Self::Signal => "signal",
+            Self::OomKill => "oom_kill",
+            Self::Watchdog => "watchdog",
             Self::Stopped => "stopped",
             Self::SpawnError => "spawn_error",
             Self::GaveUp => "gave_up",
@@ -82,7 +90,7 @@ impl Reason {
         }
     }
 
-    fn of_signal(number: i64) -> Self {
+    pub(crate) fn of_signal(number: i64) -> Self {
         match number {
             4 => Self::Sigill,
             6 => Self::Sigabrt,
