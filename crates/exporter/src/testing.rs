@@ -4,9 +4,11 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -121,6 +123,45 @@ pub fn lint(page: &str, excused: &[&str]) {
 pub fn value(page: &str, series: &str) -> Option<f64> {
     page.lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// CPU time that a process has used, in the kernel's ticks (proc(5)).
+pub fn cpu_ticks(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its stat");
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    // Behind the name comes field 3; user and system time are 14 and 15.
+    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
+    field(14)
+        .zip(field(15))
+        .map(|(user, system)| user + system)
+        .expect("times")
+}
+
+/// Memory that a process has resident, in KiB (proc(5)).
+pub fn resident_kib(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
+}
+
+/// A port for a program that cannot be told to take any free one: nobody listens on it, this process hands it out once,
+/// and it lies below those that the kernel hands out (32768 and up, `ip_local_port_range`), so that nobody else who runs
+/// at the same time is given it between the choice and the program's start.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+        // Two processes of tests begin far apart.
+        let start = std::process::id().wrapping_mul(797) % u32::from(COUNT);
+        AtomicU16::new(u16::try_from(start).expect("below COUNT"))
+    });
+    (0..COUNT)
+        .map(|_| FIRST + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT)
+        .find(|&port| TcpListener::bind(("0.0.0.0", port)).is_ok())
+        .expect("a free port")
 }
 
 /// An exporter that listens on a free port of 127.0.0.1 until this is dropped.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use exporter::testing::Running;
+use exporter::testing::{Running, cpu_ticks, resident_kib};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lancedb-exporter");
 const TABLES: usize = 1000;
@@ -147,24 +147,4 @@ fn scrape(address: SocketAddr) -> Duration {
         "a whole page"
     );
     time
-}
-
-fn cpu_ticks(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its stat");
-    let (_, fields) = stat.rsplit_once(')').expect("a name");
-    // Behind the name comes field 3; user and system time are 14 and 15 (proc(5)).
-    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
-    field(14)
-        .zip(field(15))
-        .map(|(user, system)| user + system)
-        .expect("times")
-}
-
-fn resident_kib(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
 }

@@ -4,11 +4,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use exporter::testing::Running;
+use exporter::testing::{Running, cpu_ticks, resident_kib};
 
 const ROUNDS: u32 = 5;
 const SCRAPES: u32 = 400;
@@ -119,24 +119,4 @@ fn is_whole(answer: &[u8]) -> bool {
         }
         None => answer.ends_with(b"0\r\n\r\n"),
     }
-}
-
-fn cpu_ticks(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat"))).expect("its stat");
-    let (_, fields) = stat.rsplit_once(')').expect("a name");
-    // Behind the name comes field 3; user and system time are 14 and 15 (proc(5)).
-    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
-    field(14)
-        .zip(field(15))
-        .map(|(user, system)| user + system)
-        .expect("times")
-}
-
-fn resident_kib(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
 }

@@ -8,14 +8,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use exporter::testing::{cpu_ticks, free_port, resident_kib};
 use lab::{Lab, eventually};
 use postgres::Postgres;
 
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/sql/lab.rs"]
 mod lab;
-#[path = "../tests/sql/ports.rs"]
-mod ports;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/sql/postgres.rs"]
 mod postgres;
@@ -135,7 +134,7 @@ impl Peer {
             );
         }
         lab.write("peer.yml", &config);
-        let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let child = Command::new("prometheus-sql-exporter")
             .arg(format!("-config.file={}", lab.path().join("peer.yml").display()))
             .arg(format!("-web.listen-address={address}"))
@@ -165,24 +164,4 @@ fn page(address: SocketAddr) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
-}
-
-fn cpu_ticks(pid: u32) -> u32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its stat");
-    let (_, fields) = stat.rsplit_once(')').expect("a name");
-    // Behind the name comes field 3; user and system time are 14 and 15 (proc(5)).
-    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
-    field(14)
-        .zip(field(15))
-        .map(|(user, system)| user + system)
-        .expect("times")
-}
-
-fn resident_kib(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("kilobytes")
 }

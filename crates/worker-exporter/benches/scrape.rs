@@ -12,7 +12,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use exporter::testing::Running;
+use exporter::testing::{Running, cpu_ticks};
 use supervisor::testing::Supervisord;
 
 const WORKERS: usize = 1000;
@@ -200,15 +200,4 @@ fn scrape(address: SocketAddr) {
         assert!(length > 0, "no length");
         std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink()).expect("a page");
     }
-}
-
-fn cpu_ticks(pid: u32) -> u32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("its stat");
-    let (_, fields) = stat.rsplit_once(')').expect("a name");
-    // Behind the name comes field 3; user and system time are 14 and 15 (proc(5)).
-    let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse::<u32>().ok();
-    field(14)
-        .zip(field(15))
-        .map(|(user, system)| user + system)
-        .expect("times")
 }

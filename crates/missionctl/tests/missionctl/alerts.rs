@@ -1,9 +1,9 @@
 //! A test alert on its way to real receivers.
 
+use exporter::testing::free_port;
 use rustix::process::Signal;
 
 use crate::lab::{Lab, eventually, signal};
-use crate::ports;
 use crate::receiver::Receiver;
 
 fn configure(lab: &Lab, slack: &str, webhook: &str) {
@@ -87,7 +87,7 @@ fn a_test_alert_reaches_slack_and_webhook_and_is_resolved() {
 fn a_channel_that_fails_is_named_with_its_reason_and_without_its_secret() {
     let lab = Lab::new();
     let slack = Receiver::answering("404 Not Found", "no_service");
-    let nobody = format!("http://127.0.0.1:{}/hush", ports::free());
+    let nobody = format!("http://127.0.0.1:{}/hush", free_port());
     configure(&lab, &slack.url("/hush"), &nobody);
     lab.up();
     let ran = lab.run(&["alerts", "test", "--severity", "critical"]);

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use exporter::testing::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-use crate::ports;
 
 /// Everything that `missionctl` starts from the programs of others, and what checks their configuration.
 pub(crate) const PROGRAMS: [&str; 10] = [
@@ -76,7 +75,7 @@ impl Lab {
             ports: SERVICES
                 .into_iter()
                 .chain(FURTHER_SERVICES)
-                .map(|service| (service, ports::free()))
+                .map(|service| (service, free_port()))
                 .collect(),
         };
         lab.edit("prometheus/prometheus.yml", |text| {

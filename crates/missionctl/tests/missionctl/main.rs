@@ -13,7 +13,6 @@ mod inventory;
 mod lab;
 mod logging;
 mod longterm;
-mod ports;
 mod postgres;
 mod probes;
 mod receiver;

@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use exporter::testing::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lab::{Lab, eventually};
-use crate::ports;
 
 /// What has a meaning in addresses and in quotes.
 pub(crate) const PASSWORD: &str = "open%sesame/@'\\?#\"";
@@ -55,7 +55,7 @@ impl Postgres {
         let mut postgres = Self {
             folder,
             ip,
-            port: ports::free(),
+            port: free_port(),
             child: None,
         };
         postgres.run();

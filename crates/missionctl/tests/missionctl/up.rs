@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lab::{Lab, SERVICES, eventually, is_alive};
-use crate::ports;
+use exporter::testing::free_port;
 
 fn without(mut pids: BTreeMap<String, u64>, name: &str) -> BTreeMap<String, u64> {
     pids.remove(name);
@@ -282,7 +282,7 @@ fn targets_under_a_new_name_are_waited_for() {
 #[test]
 fn a_target_down_that_the_stack_does_not_start_is_told_and_no_failure() {
     let lab = Lab::new();
-    let nobody = ports::free();
+    let nobody = free_port();
     lab.edit("mission.toml", |text| {
         format!("{text}\n[[target]]\njob = \"app\"\naddress = \"127.0.0.1:{nobody}\"\nrequired = false\n")
     });

@@ -7,7 +7,6 @@ mod mariadb;
 mod outage;
 mod own;
 mod packs;
-mod ports;
 mod postgres;
 mod rights;
 mod tls;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use exporter::testing::free_port;
 use exporter::testing::value;
 use sqlx::{Connection as _, Executor as _, MySqlConnection};
 
 use crate::lab::{Lab, block_on, errors, eventually};
-use crate::ports;
 use crate::tls::{authority, write_identity};
 
 /// A server on a port of its own whose `root` has no password.
@@ -35,7 +35,7 @@ impl MariaDb {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        let port = ports::free();
+        let port = free_port();
         let child = command("mariadbd", &data)
             .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
             .arg(format!("--socket={}", folder.path().join("socket").display()))

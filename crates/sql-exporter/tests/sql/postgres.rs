@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use exporter::testing::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
 use crate::lab::{Lab, block_on, eventually};
-use crate::ports;
 
 /// Whom PostgreSQL runs as when root starts it.
 pub(crate) const NOBODY: u32 = 65534;
@@ -55,7 +55,7 @@ impl Postgres {
         let mut postgres = Self {
             settings: settings(folder.path()),
             folder,
-            port: ports::free(),
+            port: free_port(),
             child: None,
         };
         postgres.resume();

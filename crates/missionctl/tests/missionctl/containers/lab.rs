@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use exporter::testing::free_port;
 use serde_json::Value;
 
 use crate::lab::{Ran, copy};
-use crate::ports;
 
 /// What the images of our own programs are built from, and what is rendered.
 const PARTS: [&str; 7] = [
@@ -73,7 +73,7 @@ impl Lab {
             network: u8::try_from(pid % 200).expect("a byte").wrapping_add(number),
             ports: SERVICES
                 .into_iter()
-                .map(|service| (service, ports::free()))
+                .map(|service| (service, free_port()))
                 .collect(),
         };
         lab.hurry();

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::lab::{Lab, docker};
 use crate::lab::{Ran, eventually};
-use crate::ports;
+use exporter::testing::free_port;
 
 const MACHINE: &str = "[[machine]]\nname = \"bench\"\naddress = \"localhost\"\nexporters = [\"node\"]\n";
 const IMAGE: &str = "docker.io/prom/alertmanager:v0.34.0";
@@ -20,7 +20,7 @@ struct Registry {
 impl Registry {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = ports::free();
+        let port = free_port();
         let config = folder.path().join("config.yml");
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
