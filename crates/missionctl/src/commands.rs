@@ -1,7 +1,7 @@
 //! What each command does, and the exit code it ends with.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -176,7 +176,7 @@ fn render(project: &Project) -> anyhow::Result<Exit> {
     };
     let changed = tree.apply(&project.run())?;
     for path in &changed {
-        println!("{}", project.run().join(path).display());
+        writeln!(std::io::stdout(), "{}", project.run().join(path).display())?;
     }
     if changed.is_empty() {
         println!("{}: unchanged", project.run().display());

@@ -8,6 +8,7 @@ use crate::inventory::{Database, Findings, HostPort, Inventory, Question, Server
 use crate::ports::{self, Holder};
 use crate::process;
 use crate::project::Project;
+use crate::render::{common_folder, real, sqlite_files};
 use crate::service::Service;
 use crate::text;
 
@@ -36,6 +37,7 @@ pub(crate) fn check(
     missing(inventory, findings);
     if containers.is_some() {
         out_of_reach(inventory, findings);
+        wide_open(inventory, findings);
     }
     for socket in inventory
         .workers
@@ -90,7 +92,13 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
         }
     }
     for (sql, server) in servers(inventory) {
-        if server.names_files() {
+        if server.address.is_none() {
+            findings.refuse(
+                Some(sql.span.clone()),
+                format!("the socket of database {} is not seen by containers", sql.name),
+                "write a host name and a port, or backend = \"native\"",
+            );
+        } else if server.names_files() {
             findings.warn(
                 Some(sql.span.clone()),
                 format!(
@@ -100,7 +108,8 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
                 "leave certificates of your own out of it, or write backend = \"native\"",
             );
         }
-        if server.address.is_local() && is_hidden(server.address.port) {
+        let address = server.address.as_ref().filter(|address| address.is_local());
+        if address.is_some_and(|address| is_hidden(address.port)) {
             let what = format!(
                 "the server of database {} listens on loopback alone, where containers do not reach it",
                 sql.name
@@ -120,6 +129,29 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
                 probe.name
             );
             findings.warn(Some(probe.span.clone()), what, hint);
+        }
+    }
+}
+
+/// A container is given the one folder that all its files have in common.
+fn wide_open(inventory: &Inventory, findings: &mut Findings) {
+    let lancedb = common_folder(inventory.lancedb.iter().map(|folder| real(&folder.path)));
+    let spans = inventory.lancedb.first().map(|folder| folder.span.clone());
+    let sql = sqlite_files(inventory);
+    let files = inventory
+        .sql
+        .iter()
+        .find(|sql| matches!(sql.database, Database::File(_)));
+    for (service, folder, at) in [
+        (Service::LancedbExporter, lancedb, spans),
+        (Service::SqlExporter, sql, files.map(|sql| sql.span.clone())),
+    ] {
+        if folder.is_some_and(|folder| folder == Path::new("/")) {
+            findings.warn(
+                at,
+                format!("{service} is given all files of this machine to read, since what it watches lies in several trees"),
+                "put them below one folder, or write backend = \"native\"",
+            );
         }
     }
 }
@@ -245,12 +277,14 @@ fn wanted(inventory: &Inventory) -> Vec<Wanted<'static>> {
         refuse: false,
         hint: "nothing is known about it until it does",
     });
-    let databases = servers(inventory).map(|(sql, server)| Wanted {
-        address: server.address.clone(),
-        what: format!("the server of database {}", sql.name),
-        at: sql.span.clone(),
-        refuse: false,
-        hint: "its queries fail until it does, and its values go stale",
+    let databases = servers(inventory).filter_map(|(sql, server)| {
+        Some(Wanted {
+            address: server.address.clone()?,
+            what: format!("the server of database {}", sql.name),
+            at: sql.span.clone(),
+            refuse: false,
+            hint: "its queries fail until it does, and its values go stale",
+        })
     });
     remote.chain(targets).chain(postgres).chain(databases).collect()
 }

@@ -7,44 +7,54 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::native::Unit;
 use crate::process;
 use crate::project::Project;
 use crate::render::{Tree, scratch};
+use crate::service::Service;
 use crate::tools::Programs;
 
 /// Far more than thousands of rules take.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Fails with the tool's own words when a file is not valid. A tool that is not there checks nothing.
-pub(crate) fn staged(project: &Project, tree: &Tree, programs: &Programs) -> anyhow::Result<()> {
+pub(crate) fn staged(
+    project: &Project,
+    tree: &Tree,
+    programs: &Programs,
+    units: &[Unit],
+) -> anyhow::Result<()> {
     let staging = scratch(&project.mission(), ".staging")?;
     tree.stage(staging.path(), |_| true)?;
-    check(
-        programs,
-        "promtool",
-        &["check", "config"],
-        &staging.path().join("prometheus/prometheus.yml"),
-    )?;
-    check(
-        programs,
-        "amtool",
-        &["check-config"],
-        &staging.path().join("alertmanager/alertmanager.yml"),
-    )?;
-    check(
-        programs,
-        "blackbox_exporter",
-        &["--config.check", "--config.file"],
-        &staging.path().join("blackbox-exporter/blackbox.yml"),
-    )
+    let checks: [(&str, &[&str], &str); 3] = [
+        ("promtool", &["check", "config"], "prometheus/prometheus.yml"),
+        ("amtool", &["check-config"], "alertmanager/alertmanager.yml"),
+        (
+            "blackbox_exporter",
+            &["--config.check", "--config.file"],
+            "blackbox-exporter/blackbox.yml",
+        ),
+    ];
+    for (tool, words, file) in checks {
+        if let Some(program) = programs.get(tool) {
+            check(tool, &program.path, words, &staging.path().join(file))?;
+        }
+    }
+    if let Some(unit) = units.iter().find(|unit| unit.service == Service::SqlExporter) {
+        let file = staging.path().join("sql-exporter/sql-exporter.toml");
+        check(
+            unit.service.name(),
+            &unit.program,
+            &["--config.check", "--config.file"],
+            &file,
+        )?;
+    }
+    Ok(())
 }
 
-fn check(programs: &Programs, tool: &str, words: &[&str], file: &Path) -> anyhow::Result<()> {
-    let Some(program) = programs.get(tool) else {
-        return Ok(());
-    };
-    let (status, text) = process::run(Command::new(&program.path).args(words).arg(file), LIMIT)
-        .with_context(|| format!("run {}", program.path.display()))?;
+fn check(tool: &str, program: &Path, words: &[&str], file: &Path) -> anyhow::Result<()> {
+    let (status, text) = process::run(Command::new(program).args(words).arg(file), LIMIT)
+        .with_context(|| format!("run {}", program.display()))?;
     if status.success() {
         return Ok(());
     }

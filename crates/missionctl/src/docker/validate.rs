@@ -1,4 +1,4 @@
-//! Has Prometheus and Alertmanager read their configuration in a staging folder, each with the tool of its own image,
+//! Has Prometheus, Alertmanager and sql-exporter read their configuration in a staging folder, each in its own image,
 //! before anything that runs can see it.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ struct Check<'a> {
     folder: &'a str,
 }
 
-const CHECKS: [Check; 2] = [
+const CHECKS: [Check; 3] = [
     Check {
         service: "prometheus",
         program: "/bin/promtool",
@@ -41,6 +41,15 @@ const CHECKS: [Check; 2] = [
         program: "/bin/amtool",
         words: &["check-config", "/etc/alertmanager/alertmanager.yml"],
         folder: "/etc/alertmanager",
+    },
+    Check {
+        service: "sql-exporter",
+        program: "/exporter",
+        words: &[
+            "--config.check",
+            "--config.file=/etc/sql-exporter/sql-exporter.toml",
+        ],
+        folder: "/etc/sql-exporter",
     },
 ];
 

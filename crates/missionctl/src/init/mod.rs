@@ -16,7 +16,9 @@ use crate::project::Project;
 /// Writes the file; one that is there stays as it is.
 pub(crate) fn write(project: &Project) -> anyhow::Result<()> {
     let path = project.inventory();
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
     let found = Found::look(Path::new("/"), home.as_deref());
     let mut file = match File::create_new(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -140,14 +142,16 @@ fn lancedb(found: &Found, text: &mut String) {
     let (mut good, mut others) = (Vec::new(), Vec::new());
     for path in &found.lancedb {
         let name = path.file_name().unwrap_or_default();
-        let plain = path.to_str().filter(|path| !path.contains([',', '"', '\\']));
+        let is_plain = |path: &&str| !path.chars().any(|c| c.is_control() || ",;\"\\".contains(c));
+        let plain = path.to_str().filter(is_plain);
         match plain {
             // Tables of two folders of one name could not be told apart.
             Some(plain) if !names.contains(&name) => {
                 names.push(name);
                 good.push(format!("\"{plain}\""));
             }
-            _ => others.push(path.display().to_string()),
+            // Anybody may have made it: a line break in its name must not become one here.
+            _ => others.push(format!("{:?}", path.display().to_string())),
         }
     }
     if good.is_empty() {
@@ -262,6 +266,24 @@ mod tests {
             full.contains("supervisor = [\"unix:///var/run/supervisor.sock\"]"),
             "{full}"
         );
+    }
+
+    #[test]
+    fn what_somebody_called_a_folder_becomes_no_setting() {
+        let root = tempfile::tempdir().expect("a folder");
+        for name in ["a\n[[target]]\njob = \"x\"", "b, \"c", "d"] {
+            fs::create_dir_all(root.path().join("srv").join(name).join("t.lance/_versions"))
+                .expect("a table");
+        }
+        let text = text(&Found::look(root.path(), None));
+        let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(!table.contains_key("target"), "{text}");
+        assert_eq!(
+            table["lancedb"]["path"].as_array().map(Vec::len),
+            Some(1),
+            "{text}"
+        );
+        assert_eq!(text.matches("# found too").count(), 2, "{text}");
     }
 
     #[test]

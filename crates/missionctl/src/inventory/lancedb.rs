@@ -23,6 +23,13 @@ pub(crate) fn check(lancedb: &file::Lancedb, findings: &mut Findings) -> Vec<Lan
         OneOrMany::One(path) => vec![path.clone()],
         OneOrMany::Many(paths) => paths.clone(),
     };
+    if paths.is_empty() {
+        findings.refuse(
+            Some(lancedb.path.span()),
+            "no folder is named",
+            "write the folder that applications connect to, or remove [lancedb]",
+        );
+    }
     let mut checked: Vec<Lancedb> = Vec::new();
     for text in paths {
         let path = PathBuf::from(&text);
@@ -44,10 +51,18 @@ fn wrong(text: &str, path: &Path, others: &[Lancedb]) -> Option<(String, &'stati
             "write the folder that applications connect to from the root: /srv/brain",
         ));
     }
-    if text.contains(',') {
+    // Links are followed for containers.
+    let real = path.canonicalize().unwrap_or_default();
+    if text.contains(',') || real.to_string_lossy().contains(',') {
         return Some((
             format!("`{text}` has a comma"),
-            "lancedb-exporter takes a list of paths with commas between them; name the folder by a link without one",
+            "lancedb-exporter takes a list of paths with commas between them; rename the folder",
+        ));
+    }
+    if text.chars().any(|c| c.is_control() || "\"\\;".contains(c)) {
+        return Some((
+            format!("{text:?} has characters that supervisord's configuration cannot hold"),
+            "name the folder by a link without quotes, backslashes, semicolons and control characters",
         ));
     }
     if path.extension().is_some_and(|extension| extension == "lance") {

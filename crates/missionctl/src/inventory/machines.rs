@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::problem::{Findings, did_you_mean};
 use super::stack::Stack;
-use super::{Machine, address, file};
+use super::{Machine, address, file, lancedb, sql};
 use crate::service::Service;
 
 /// Exporters of the design that later versions bring.
@@ -176,18 +176,47 @@ fn load15(limits: &file::Limits, findings: &mut Findings) -> Option<f64> {
 }
 
 /// A made-up machine is of use only to the exporters that watch it.
-pub(crate) fn demo(stack: &file::Stack, machines: &[Machine], findings: &mut Findings) {
+pub(crate) fn demo(file: &file::File, machines: &[Machine], findings: &mut Findings) {
     let watches = |machine: &Machine| {
         let mut exporters = machine.exporters.iter();
         machine.is_local && exporters.any(|(exporter, _)| WATCH_THE_DEMO.contains(exporter))
     };
-    if let Some(demo) = stack.demo.as_ref().filter(|demo| *demo.get_ref())
-        && !machines.iter().any(watches)
-    {
+    let Some(demo) = file.stack.demo.as_ref().filter(|demo| *demo.get_ref()) else {
+        return;
+    };
+    let own = file.lancedb.as_ref().map(lancedb::span);
+    if let Some(span) = own.or_else(|| file.sql.first().map(sql::span)) {
+        findings.refuse(
+            Some(span),
+            "the made-up machine brings tables and databases of its own",
+            "remove this table, or `demo`",
+        );
+    }
+    if !machines.iter().any(watches) {
         findings.refuse(
             Some(demo.span()),
             "nothing here would watch the made-up machine".to_owned(),
             "add a [[machine]] with address = \"localhost\" and \"rapl\" among its exporters",
+        );
+    }
+}
+
+/// A number of GPUs is of use only where somebody counts them.
+pub(crate) fn gpus(gpu: &file::Gpu, machines: &[Machine], findings: &mut Findings) {
+    let Some(expected) = &gpu.expected else { return };
+    if *expected.get_ref() == 0 {
+        let hint = "remove it, and \"gpu\" from the exporters, where there are no GPUs";
+        findings.refuse(Some(expected.span()), "no GPUs cannot be missed", hint);
+    }
+    let counts = |machine: &Machine| {
+        let mut exporters = machine.exporters.iter();
+        machine.is_local && exporters.any(|(exporter, _)| *exporter == Service::GpuExporter)
+    };
+    if !machines.iter().any(counts) {
+        findings.warn(
+            Some(expected.span()),
+            "nobody counts GPUs here",
+            "add \"gpu\" to the exporters of the [[machine]] with address = \"localhost\"",
         );
     }
 }

@@ -164,7 +164,8 @@ impl Inventory {
 
         let stack = stack::check(&file, &mut findings);
         let machines = machines::check(&file.machine, &stack, &mut findings);
-        machines::demo(&file.stack, &machines, &mut findings);
+        machines::demo(&file, &machines, &mut findings);
+        machines::gpus(&file.gpu, &machines, &mut findings);
         let targets = targets::check(&file.target, &machines, &stack, &mut findings);
         let inventory = Self {
             workers: targets::workers(&file.workers, &mut findings),

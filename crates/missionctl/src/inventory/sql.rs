@@ -56,15 +56,15 @@ pub(crate) enum Asked {
 /// A server's address. It may hold a password, so it has a `Debug` that leaves it out.
 pub(crate) struct Server {
     text: String,
-    /// Where it listens.
-    pub(crate) address: HostPort,
+    /// Where it listens; none for a socket of this machine.
+    pub(crate) address: Option<HostPort>,
     /// The file that holds the address, when it is not in the inventory itself.
     pub(crate) file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Server({})", self.address)
+        write!(f, "Server({:?})", self.address)
     }
 }
 
@@ -111,6 +111,10 @@ pub(crate) fn check(tables: &[file::Sql], project: &Project, findings: &mut Find
         };
         let name = name(sql, &asked, &checked, findings);
         let labels: BTreeMap<String, String> = targets::labels(&sql.labels, findings).into_iter().collect();
+        if let Some(machine) = sql.labels.get("machine") {
+            let hint = "every series has it already; call this one otherwise";
+            findings.refuse(Some(machine.span()), "the label `machine` is the stack's", hint);
+        }
         if let Some(other) = checked
             .iter()
             .find(|other| other.asked == asked && other.labels == labels)
@@ -162,7 +166,15 @@ fn asked(pack: &Spanned<String>, root: &Path, findings: &mut Findings) -> Option
         return None;
     }
     let path = root.join(text);
-    let wrong = match std::fs::read_to_string(&path) {
+    let read = || {
+        // Whatever else there is, a pipe say, may never end.
+        if path.metadata()?.is_file() {
+            std::fs::read_to_string(&path)
+        } else {
+            Err(std::io::Error::other("it is no file"))
+        }
+    };
+    let wrong = match read() {
         Err(error) => format!("{} cannot be read: {}", path.display(), text::io_reason(&error)),
         Ok(queries) => match queries.parse::<toml::Table>() {
             Ok(_) => return Some(Asked::File(path)),
@@ -206,7 +218,7 @@ fn database(sql: &file::Sql, root: &Path, findings: &mut Findings) -> Option<(Da
     };
     match place(&text, root) {
         Ok(Place::File(path)) => Some((Database::File(path), span)),
-        Ok(Place::Server(_)) if file.is_none() && has_password(&text) => {
+        Ok(Place::Server(_) | Place::Socket) if file.is_none() && has_password(&text) => {
             findings.refuse(
                 Some(span),
                 "a password does not belong into the inventory",
@@ -214,7 +226,14 @@ fn database(sql: &file::Sql, root: &Path, findings: &mut Findings) -> Option<(Da
             );
             None
         }
-        Ok(Place::Server(address)) => Some((Database::Server(Server { text, address, file }), span)),
+        Ok(Place::Server(address)) => {
+            let address = Some(address);
+            Some((Database::Server(Server { text, address, file }), span))
+        }
+        Ok(Place::Socket) => {
+            let address = None;
+            Some((Database::Server(Server { text, address, file }), span))
+        }
         Err((what, hint)) => {
             let subject = match &file {
                 Some(path) => format!("secret file {} holds", path.display()),
@@ -228,6 +247,7 @@ fn database(sql: &file::Sql, root: &Path, findings: &mut Findings) -> Option<(Da
 
 enum Place {
     Server(HostPort),
+    Socket,
     File(PathBuf),
 }
 
@@ -236,7 +256,7 @@ fn place(text: &str, root: &Path) -> Result<Place, (&'static str, String)> {
     let hint = || format!("write {KINDS}");
     if let Some(rest) = text.strip_prefix("sqlite:") {
         let path = rest.strip_prefix("//").unwrap_or(rest);
-        let path = path.split('?').next().unwrap_or(path);
+        let path = decoded(path.split('?').next().unwrap_or(path));
         if path.is_empty() || path.contains(":memory:") {
             return Err(("no SQLite file", hint()));
         }
@@ -247,10 +267,25 @@ fn place(text: &str, root: &Path) -> Result<Place, (&'static str, String)> {
         Some("mysql" | "mariadb") => 3306,
         _ => return Err(("no address of a database", hint())),
     };
-    let Some((_, authority, _)) = authority(text) else {
+    let Some((_, authority, rest)) = authority(text) else {
         return Err(("no address of a database", hint()));
     };
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if text.contains('#') || path.contains('@') {
+        let hint = "in a password, write / as %2F, # as %23, ? as %3F, @ as %40, : as %3A".to_owned();
+        return Err(("an address with characters that mean something else there", hint));
+    }
     let host = authority.rsplit('@').next().unwrap_or(authority);
+    let is_path = |text: &str| text.starts_with('/') || text.starts_with("%2F") || text.starts_with("%2f");
+    let names_socket = |parameter: &str| {
+        let value = ["host=", "socket="]
+            .iter()
+            .find_map(|name| parameter.strip_prefix(name));
+        value.is_some_and(is_path)
+    };
+    if is_path(host) || parameters.split('&').any(names_socket) {
+        return Ok(Place::Socket);
+    }
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, address::port(port)),
         _ => (host, Ok(usual)),
@@ -258,6 +293,19 @@ fn place(text: &str, root: &Path) -> Result<Place, (&'static str, String)> {
     let port = port.map_err(|_| ("an address without a good port", hint()))?;
     let host = address::host(name).map_err(|_| ("an address without a good host name", hint()))?;
     Ok(Place::Server(HostPort { host, port }))
+}
+
+/// Without the escapes of URLs; one that is none stays.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escape = after.get(..2).filter(|_| byte == b'%');
+        let value = escape.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(value.unwrap_or(byte));
+        rest = if value.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `scheme://`, user with host, and the rest.
@@ -321,12 +369,12 @@ mod tests {
             let Ok(Place::Server(address)) = place(text, Path::new("/")) else {
                 panic!("{text} is a server's");
             };
+            let port = address.port;
             let server = Server {
                 text: text.to_owned(),
-                address,
+                address: Some(address),
                 file: None,
             };
-            let port = server.address.port;
             server.at(&HostPort {
                 host: "gateway".to_owned(),
                 port,
@@ -349,6 +397,8 @@ mod tests {
             "postgres://me:hunter2@/x",
             "sqlite:",
             "sqlite::memory:",
+            "postgres://me:12/34hunter2@db/x",
+            "postgres://me:12#hunter2@db/x",
         ] {
             let Err((what, hint)) = place(text, Path::new("/")) else {
                 panic!("{text} is refused");
@@ -363,11 +413,23 @@ mod tests {
             ("sqlite:/srv/a.db", "/srv/a.db"),
             ("sqlite:///srv/a.db?mode=ro", "/srv/a.db"),
             ("sqlite:a.db", "/lab/a.db"),
+            ("sqlite:/a%20b%.db", "/a b%.db"),
         ] {
             assert!(
                 matches!(place(text, Path::new("/lab")), Ok(Place::File(found)) if found == Path::new(path)),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn sockets_are_no_addresses() {
+        for text in [
+            "postgres://me@%2Frun%2Fpostgresql/x",
+            "postgres:///x?host=/run/postgresql",
+            "mysql://localhost/x?socket=/run/mysqld/mysqld.sock",
+        ] {
+            assert!(matches!(place(text, Path::new("/")), Ok(Place::Socket)), "{text}");
         }
     }
 

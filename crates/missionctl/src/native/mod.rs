@@ -16,4 +16,5 @@ pub(crate) use self::down::{Stopped, down};
 pub(crate) use self::requirements::{leave_out_missing, narrow};
 pub(crate) use self::socket::Socket;
 pub(crate) use self::supervisord::Supervisord;
+pub(crate) use self::unit::Unit;
 pub(crate) use self::up::{rendered, up};

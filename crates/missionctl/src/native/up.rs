@@ -40,7 +40,7 @@ pub(crate) fn rendered(
     let units = unit::units(inventory, programs)?;
     let text = configuration::render(project, inventory, &units, &tree, socket.path())?;
     tree.add("supervisord.conf", text);
-    validate::staged(project, &tree, programs)?;
+    validate::staged(project, &tree, programs, &units)?;
     Ok((tree, units))
 }
 

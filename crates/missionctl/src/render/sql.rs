@@ -112,7 +112,10 @@ fn entry(inventory: &Inventory, sql: &Sql, place: Place, tree: &mut Tree) -> any
             entry.dsn = Some(sqlite(&in_container(inventory, path)));
         }
         (Database::Server(server), _) => {
-            let text = server.at(&place.reached(&server.address));
+            let text = match &server.address {
+                Some(address) => server.at(&place.reached(address)),
+                None => server.secret().to_owned(),
+            };
             match (&server.file, place) {
                 (None, _) => entry.dsn = Some(text),
                 (Some(file), Place::Processes { .. }) => {

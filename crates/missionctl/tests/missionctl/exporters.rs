@@ -95,3 +95,27 @@ fn gpus_tables_and_databases_are_seen() {
     let log = lab.read(".mission/log/sql-exporter.log");
     assert!(!log.contains("hush"), "{log}");
 }
+
+#[test]
+fn a_file_of_queries_that_is_wrong_touches_nothing_that_runs() {
+    let postgres = Postgres::start();
+    let lab = Lab::new();
+    lab.write_secret("secrets/shop.dsn", &address(postgres.port, PASSWORD), 0o600);
+    lab.write("shop.toml", QUERIES);
+    lab.edit("mission.toml", |text| {
+        format!("{text}\n[[sql]]\npack = \"shop.toml\"\ndsn_file = \"secrets/shop.dsn\"\n")
+    });
+    lab.up();
+    let before = lab.pids();
+    lab.edit("shop.toml", |text| text.replace("\"gauge\"", "\"guage\""));
+    let refused = lab.run(&["up"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let what = "sql-exporter refuses the rendered configuration; what runs was not touched";
+    assert!(
+        refused.stderr.contains(what) && refused.stderr.contains("guage"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(lab.pids(), before);
+    eventually("its values", || lab.query("shop_databases").pop());
+}

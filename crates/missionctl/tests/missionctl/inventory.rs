@@ -418,7 +418,7 @@ fn lancedb_folders() {
         "is a table",
         "the folder above it",
     );
-    assert_refused(&folders("\"/srv/a,b\""), 2, "has a comma", "by a link");
+    assert_refused(&folders("\"/srv/a,b\""), 2, "has a comma", "rename");
     assert_refused(
         &folders("[\"/srv/a/brain\", \"/srv/b/brain\"]"),
         2,
@@ -426,6 +426,13 @@ fn lancedb_folders() {
         "told apart",
     );
     assert_refused(&folders("7"), 2, "invalid type", "a string or a list of strings");
+    assert_refused(&folders("[]"), 2, "no folder is named", "remove [lancedb]");
+    assert_refused(
+        &folders("\"/tmp/a\\nautostart = false\""),
+        2,
+        "characters that supervisord",
+        "by a link",
+    );
     assert_refused("[lancedb]\n", 1, "the key `path` is missing", "add `path");
     let ran = check(&folders("\"/nowhere/brain\""));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -437,6 +444,27 @@ fn lancedb_folders() {
     );
     assert_refused("[gpu]\nexpected = -1\n", 2, "invalid value", "a whole number");
     assert_refused("[gpu]\ncount = 1\n", 2, "unknown key `count`", "expected");
+    assert_refused(
+        "[gpu]\nexpected = 0\n",
+        2,
+        "no GPUs cannot be missed",
+        "remove it",
+    );
+    let uncounted = check("[gpu]\nexpected = 2\n");
+    assert!(
+        uncounted.stderr.contains(":2: warning: nobody counts GPUs here"),
+        "{}",
+        uncounted.stderr
+    );
+    assert_refused(
+        &format!(
+            "[stack]\ndemo = true\n{MACHINE}exporters = [\"rapl\"]\n{}",
+            folders("\"/srv\"")
+        ),
+        8,
+        "tables and databases of its own",
+        "remove this table",
+    );
 }
 
 #[test]
@@ -519,6 +547,26 @@ fn databases() {
         "labels = ",
     );
 
+    assert_refused(
+        &sql("pack = \"litellm\"\ndsn = \"sqlite:/a\"\nlabels = { machine = \"c\" }"),
+        4,
+        "`machine` is the stack's",
+        "otherwise",
+    );
+
+    let missing = check(&sql("pack = \"litellm\"\ndsn = \"sqlite:/nowhere/a.db\""));
+    assert_eq!(missing.code, 0, "{}", missing.stderr);
+    assert!(
+        missing
+            .stderr
+            .contains("there is no SQLite file /nowhere/a.db yet"),
+        "{}",
+        missing.stderr
+    );
+}
+
+#[test]
+fn files_that_databases_need() {
     let lab = Lab::new();
     lab.write_secret("secrets/dsn", "postgres://me:hush@[::1/x", 0o600);
     lab.write("own.toml", "[[query]]\nname = \n");
@@ -534,16 +582,6 @@ fn databases() {
     );
     assert!(bad.stderr.contains("own.toml:2: "), "{}", bad.stderr);
     assert!(!bad.stderr.contains("hush"), "{}", bad.stderr);
-
-    let missing = check(&sql("pack = \"litellm\"\ndsn = \"sqlite:/nowhere/a.db\""));
-    assert_eq!(missing.code, 0, "{}", missing.stderr);
-    assert!(
-        missing
-            .stderr
-            .contains("there is no SQLite file /nowhere/a.db yet"),
-        "{}",
-        missing.stderr
-    );
 }
 
 #[test]
