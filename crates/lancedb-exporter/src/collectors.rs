@@ -16,6 +16,9 @@ use crate::snapshot::Snapshot;
 use crate::table::Trouble;
 use crate::{disk, engine, history};
 
+/// Errors that one line of the log names.
+const MOST_ERRORS: usize = 5;
+
 const NOTHING: &str = "no folder of tables is watched: none is named by --lancedb.path";
 
 /// Makes the collectors and starts the timers.
@@ -98,8 +101,19 @@ impl Collector for TablesCollector {
         if errors.is_empty() {
             Ok(families)
         } else {
-            Err(CollectError::Partly(families, anyhow!(errors.join("; "))))
+            Err(CollectError::Partly(families, one(&errors)))
         }
+    }
+}
+
+/// One error of many, of a length that a line of the log may have.
+pub(crate) fn one(errors: &[String]) -> anyhow::Error {
+    let (named, others) = errors.split_at(errors.len().min(MOST_ERRORS));
+    let named = named.join("; ");
+    if others.is_empty() {
+        anyhow!(named)
+    } else {
+        anyhow!("{named}; and {} more", others.len())
     }
 }
 
@@ -235,10 +249,20 @@ impl Files {
         if measurement.errors.is_empty() {
             Ok(families)
         } else {
-            Err(CollectError::Partly(
-                families,
-                anyhow!(measurement.errors.join("; ")),
-            ))
+            Err(CollectError::Partly(families, one(&measurement.errors)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_errors_are_one_line() {
+        let errors = |count: usize| -> Vec<String> { (0..count).map(|i| i.to_string()).collect() };
+        assert_eq!(one(&errors(1)).to_string(), "0");
+        assert_eq!(one(&errors(5)).to_string(), "0; 1; 2; 3; 4");
+        assert_eq!(one(&errors(3000)).to_string(), "0; 1; 2; 3; 4; and 2995 more");
     }
 }

@@ -1,7 +1,9 @@
 //! The watched databases: folders whose sub-folders `<name>.lance` are tables.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -14,7 +16,7 @@ use crate::page;
 use crate::table::Table;
 
 /// What the names of tables' folders end with.
-const SUFFIX: &str = ".lance";
+const SUFFIX: &[u8] = b".lance";
 
 /// All databases. They are looked at under one lock: concurrent scrapes share a look.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(crate) struct Databases(Mutex<Vec<Database>>);
 #[derive(Debug)]
 pub(crate) struct Database {
     named: Named<PathBuf>,
-    tables: BTreeMap<String, Watched>,
+    tables: BTreeMap<OsString, Watched>,
     /// When the folder was listed last.
     listed: Option<SystemTime>,
     /// Why it could not be listed now.
@@ -96,8 +98,11 @@ impl Database {
 }
 
 impl Watched {
-    fn new(prefix: &str, folder: &str, table: Table) -> Self {
-        let label = format!("{prefix}{}", folder.strip_suffix(SUFFIX).unwrap_or(folder));
+    fn new(prefix: &str, folder: &OsStr, table: Table) -> Self {
+        let name = name(folder).unwrap_or_default();
+        // What is not UTF-8 is written as `\xff`, so that names that differ still do.
+        let name = str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned);
+        let label = format!("{prefix}{name}");
         Self {
             labels: page::TABLE_UP.labels([&label]),
             label,
@@ -107,20 +112,24 @@ impl Watched {
 }
 
 /// The names of the sub-folders that are tables.
-fn tables_in(path: &Path) -> io::Result<HashSet<String>> {
+fn tables_in(path: &Path) -> io::Result<HashSet<OsString>> {
     let mut names = HashSet::new();
     for entry in path.read_dir()? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
+        let folder = entry.file_name();
         // A link may lead to a folder.
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if name.strip_suffix(SUFFIX).is_some_and(|name| !name.is_empty()) && !is_file {
-            names.insert(name);
+        if name(&folder).is_some() && !is_file {
+            names.insert(folder);
         }
     }
     Ok(names)
+}
+
+/// The name of the table in a folder that is called so.
+fn name(folder: &OsStr) -> Option<&[u8]> {
+    let name = folder.as_bytes().strip_suffix(SUFFIX)?;
+    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -149,6 +158,10 @@ mod tests {
         assert_eq!(labels(), ["brain/a", "brain/b"]);
         std::fs::remove_dir(folder.path().join("a.lance")).expect("remove");
         assert_eq!(labels(), ["brain/b"]);
+        for name in [&b"caf\xe9.lance"[..], b"caf\xe8.lance"] {
+            std::fs::create_dir(folder.path().join(OsStr::from_bytes(name))).expect("create");
+        }
+        assert_eq!(labels(), ["brain/b", "brain/caf\\xe8", "brain/caf\\xe9"]);
     }
 
     #[test]

@@ -10,13 +10,13 @@ mod store;
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use exporter::{CollectError, Collector, Family, Sampler};
 
 use self::probe::Probes;
 use self::read::Readings;
 use self::store::{Client, Store};
 use crate::args::{Args, Databases};
+use crate::collectors::one;
 
 /// The collectors of what is asked for, with their timers running.
 pub(crate) fn collectors(args: &Args, databases: &Databases) -> anyhow::Result<Vec<Box<dyn Collector>>> {
@@ -77,7 +77,7 @@ impl<T: Found> Collector for Timed<T> {
         if errors.is_empty() {
             Ok(families)
         } else {
-            Err(CollectError::Partly(families, anyhow!(errors.join("; "))))
+            Err(CollectError::Partly(families, one(&errors)))
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 
-use crate::message::{Fragment, Segment, sum};
+use crate::fragments::Live;
+use crate::message::{Segment, sum};
 
 /// Names that begin so are the library's own bookkeeping.
 const INTERNAL: &str = "__lance";
@@ -22,7 +23,7 @@ pub(crate) struct Index {
 }
 
 /// The indices that users made, by name.
-pub(crate) fn indices(segments: &[Segment], fragments: &[Fragment]) -> Vec<Index> {
+pub(crate) fn indices(segments: &[Segment], fragments: &[Live]) -> Vec<Index> {
     let reused = segments.iter().any(|segment| segment.name == FRAGMENT_REUSE);
     let mut by_name: BTreeMap<&str, Vec<&Segment>> = BTreeMap::new();
     for segment in segments
@@ -50,7 +51,7 @@ fn kind(segments: &[&Segment]) -> String {
     if name.is_empty() { "unknown" } else { name }.to_owned()
 }
 
-fn unindexed_rows(segments: &[&Segment], fragments: &[Fragment], reused: bool) -> Option<u64> {
+fn unindexed_rows(segments: &[&Segment], fragments: &[Live], reused: bool) -> Option<u64> {
     let mut covered = RoaringBitmap::new();
     for segment in segments {
         // Writers before lance 0.8 named no fragments; an index on none of them is no empty text.
@@ -64,31 +65,26 @@ fn unindexed_rows(segments: &[&Segment], fragments: &[Fragment], reused: bool) -
         // The fragments that replaced those are covered too; which ones is not in the manifest.
         return None;
     }
-    let is_covered = |fragment: &Fragment| id(fragment).is_some_and(|id| covered.contains(id));
+    let is_covered = |fragment: &Live| id(fragment).is_some_and(|id| covered.contains(id));
     sum(fragments
         .iter()
         .filter(|fragment| !is_covered(fragment))
-        .map(Fragment::live_rows))
+        .map(|fragment| fragment.rows))
 }
 
-fn id(fragment: &Fragment) -> Option<u32> {
+fn id(fragment: &Live) -> Option<u32> {
     u32::try_from(fragment.id).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{DeletionFile, Details};
+    use crate::message::Details;
 
-    fn fragment(id: u64, rows: u64, deleted: u64) -> Fragment {
-        Fragment {
+    fn fragment(id: u64, rows: impl Into<Option<u64>>) -> Live {
+        Live {
             id,
-            physical_rows: rows,
-            deletion_file: (deleted > 0).then(|| DeletionFile {
-                num_deleted_rows: deleted,
-                ..DeletionFile::default()
-            }),
-            ..Fragment::default()
+            rows: rows.into(),
         }
     }
 
@@ -106,7 +102,7 @@ mod tests {
         }
     }
 
-    fn unindexed(segments: &[Segment], fragments: &[Fragment]) -> Option<u64> {
+    fn unindexed(segments: &[Segment], fragments: &[Live]) -> Option<u64> {
         let found = indices(segments, fragments);
         assert_eq!(found.len(), 1, "{found:?}");
         found[0].unindexed_rows
@@ -114,7 +110,7 @@ mod tests {
 
     #[test]
     fn rows_of_fragments_that_no_segment_covers() {
-        let fragments = [fragment(0, 100, 10), fragment(1, 20, 0), fragment(7, 5, 2)];
+        let fragments = [fragment(0, 90), fragment(1, 20), fragment(7, 3)];
         assert_eq!(unindexed(&[segment("a", &[0, 1])], &fragments), Some(3));
         assert_eq!(
             unindexed(&[segment("a", &[0]), segment("a", &[7])], &fragments),
@@ -126,13 +122,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_is_unknown() {
-        let fragments = [fragment(5, 100, 0)];
+        let fragments = [fragment(5, 100)];
         let mut old = segment("a", &[0]);
         old.fragment_bitmap.clear();
         assert_eq!(unindexed(&[old.clone()], &fragments), None);
         old.fragment_bitmap = b"garbled".to_vec();
         assert_eq!(unindexed(&[old], &fragments), None);
-        assert_eq!(unindexed(&[segment("a", &[])], &[fragment(5, 0, 0)]), None);
+        assert_eq!(unindexed(&[segment("a", &[])], &[fragment(5, None)]), None);
         // Fragment 0 became fragment 5, or it is gone.
         let replaced = [segment("a", &[0]), segment(FRAGMENT_REUSE, &[])];
         assert_eq!(unindexed(&replaced, &fragments), None);

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::manifest::{Manifest, Operation};
-use crate::snapshot::rows;
 
 /// The rate is an average over this time.
 const WINDOW: Duration = Duration::from_mins(5);
@@ -31,7 +30,7 @@ impl Before {
     pub(crate) fn new(manifest: &Manifest) -> Self {
         Self {
             version: manifest.version,
-            rows: rows(manifest),
+            rows: manifest.fragments.rows(),
         }
     }
 }
@@ -69,7 +68,7 @@ impl Ingestion {
 fn ingested(manifest: &Manifest, before: Option<Before>) -> u64 {
     let gain = || {
         let before = before.filter(|before| before.version.checked_add(1) == Some(manifest.version))?;
-        rows(manifest)?.checked_sub(before.rows?)
+        manifest.fragments.rows()?.checked_sub(before.rows?)
     };
     match manifest.operation {
         Operation::Append(rows) => rows.or_else(gain).unwrap_or_default(),
@@ -89,10 +88,11 @@ mod tests {
             version,
             committed: None,
             operation,
-            fragments: vec![Fragment {
+            fragments: std::iter::once(Fragment {
                 physical_rows: rows,
                 ..Fragment::default()
-            }],
+            })
+            .collect(),
             segments: Vec::new(),
         }
     }

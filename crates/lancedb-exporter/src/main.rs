@@ -9,6 +9,7 @@ mod engine;
 #[cfg(not(feature = "engine"))]
 #[path = "engine_missing.rs"]
 mod engine;
+mod fragments;
 mod history;
 mod index;
 mod ingestion;

@@ -6,14 +6,21 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use prost::Message as _;
+use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
-use crate::message::{self, Fragment, Segment, Transaction, sum};
+use crate::fragments::Fragments;
+use crate::message::{self, Append, Indices, Segment, Transaction, sum};
 
-/// A manifest of a million fragments is larger; reading it at every commit would be no monitoring any more.
+/// Reading more at every commit would be no monitoring any more. Together the limits keep the memory that a manifest takes
+/// below 256 MiB, whatever is in it.
 const MAX_SIZE: u64 = 64 << 20;
+const MAX_FIELD: usize = 4 << 20;
+const MOST_FRAGMENTS: usize = 1_000_000;
+const MAX_SEGMENTS_SIZE: usize = 16 << 20;
+const MOST_SEGMENTS: usize = 10_000;
 const FOOTER: usize = 16;
 const MAGIC: &[u8] = b"LANC";
 
@@ -29,7 +36,7 @@ pub(crate) struct Manifest {
     /// When it was committed, Unix time in seconds.
     pub(crate) committed: Option<f64>,
     pub(crate) operation: Operation,
-    pub(crate) fragments: Vec<Fragment>,
+    pub(crate) fragments: Fragments,
     pub(crate) segments: Vec<Segment>,
 }
 
@@ -65,8 +72,8 @@ pub(crate) enum Problem {
     Garbled(#[from] prost::DecodeError),
     #[error("needs reader features {0:#x}, which this version of the exporter does not know")]
     Unsupported(u64),
-    #[error("larger than 64 MiB")]
-    TooLarge,
+    #[error("more than is read of one table: {0}; compact the table with `optimize()`")]
+    TooLarge(&'static str),
 }
 
 impl ManifestError {
@@ -112,8 +119,7 @@ impl Identity {
 /// Reads a manifest; `table` is the table's folder.
 pub(crate) fn read(table: &Path, path: &Path) -> Result<Manifest, ManifestError> {
     let fail = |problem| ManifestError::new(path, problem);
-    let bytes = content(path).map_err(fail)?;
-    let mut parsed = parse(&bytes).map_err(fail)?;
+    let mut parsed = content(path).and_then(|bytes| parse(&bytes)).map_err(fail)?;
     if let Some(file) = &parsed.transaction_file {
         parsed.operation = operation_in_file(table, file);
     }
@@ -124,7 +130,7 @@ fn content(path: &Path) -> Result<Vec<u8>, Problem> {
     let file: File = exporter::fs::open(path)?;
     let size = file.metadata()?.size();
     if size > MAX_SIZE {
-        return Err(Problem::TooLarge);
+        return Err(Problem::TooLarge("64 MiB in a file"));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     file.take(MAX_SIZE).read_to_end(&mut bytes)?;
@@ -134,6 +140,7 @@ fn content(path: &Path) -> Result<Vec<u8>, Problem> {
 /// A manifest whose transaction may stand in another file.
 struct Parsed {
     message: message::Manifest,
+    fragments: Fragments,
     segments: Vec<Segment>,
     operation: Operation,
     /// Where the transaction stands, if not in the manifest.
@@ -147,7 +154,7 @@ impl From<Parsed> for Manifest {
             version: parsed.message.version,
             committed: parsed.message.timestamp.map(seconds),
             operation: parsed.operation,
-            fragments: parsed.message.fragments,
+            fragments: parsed.fragments,
             segments: parsed.segments,
         }
     }
@@ -163,26 +170,69 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Problem> {
     let offset = footer
         .first_chunk()
         .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes));
-    let mut message = message::Manifest::decode(section(body, offset)?)?;
+    let mut fragments = Fragments::default();
+    let mut message = decode(section(body, offset)?, |message: &mut message::Manifest| {
+        message
+            .fragments
+            .drain(..)
+            .for_each(|fragment| fragments.push(&fragment));
+        at_most(MOST_FRAGMENTS, fragments.each.len(), "1 000 000 fragments")
+    })?;
     let unsupported = message.reader_feature_flags & (!KNOWN_FEATURES | FRAGMENT_TREE);
     if unsupported != 0 {
         return Err(Problem::Unsupported(unsupported));
     }
     let segments = match message.index_section {
-        Some(offset) => message::Indices::decode(section(body, offset)?)?.segments,
+        Some(offset) => segments(section(body, offset)?)?,
         None => Vec::new(),
     };
     let file = std::mem::take(&mut message.transaction_file);
     let (operation, transaction_file) = match message.transaction_section {
-        Some(offset) => (Transaction::decode(section(body, offset)?)?.into(), None),
+        Some(offset) => (operation(section(body, offset)?)?, None),
         None => (Operation::Other, (!file.is_empty()).then_some(file)),
     };
     Ok(Parsed {
         message,
+        fragments,
         segments,
         operation,
         transaction_file,
     })
+}
+
+/// Decodes field by field. `took` sees the message after each one and takes out what becomes too much otherwise, so that a
+/// long list never stands in memory whole.
+fn decode<M: Message + Default>(
+    mut bytes: &[u8],
+    mut took: impl FnMut(&mut M) -> Result<(), Problem>,
+) -> Result<M, Problem> {
+    let mut message = M::default();
+    while !bytes.is_empty() {
+        let mut rest = bytes;
+        let (tag, kind) = decode_key(&mut rest)?;
+        skip_field(kind, tag, &mut rest, DecodeContext::default())?;
+        let (field, behind) = bytes.split_at(bytes.len() - rest.len());
+        at_most(MAX_FIELD, field.len(), "4 MiB in one field")?;
+        message.merge(field)?;
+        took(&mut message)?;
+        bytes = behind;
+    }
+    Ok(message)
+}
+
+fn at_most(most: usize, found: usize, what: &'static str) -> Result<(), Problem> {
+    if found > most {
+        return Err(Problem::TooLarge(what));
+    }
+    Ok(())
+}
+
+fn segments(bytes: &[u8]) -> Result<Vec<Segment>, Problem> {
+    at_most(MAX_SEGMENTS_SIZE, bytes.len(), "16 MiB of index segments")?;
+    let indices = decode(bytes, |indices: &mut Indices| {
+        at_most(MOST_SEGMENTS, indices.segments.len(), "10 000 index segments")
+    })?;
+    Ok(indices.segments)
 }
 
 /// The message at this place, without its length.
@@ -203,10 +253,14 @@ fn section(body: &[u8], offset: u64) -> Result<&[u8], Problem> {
 /// Transactions stood in files of their own before lance wrote them into the manifest. Without the file the operation
 /// is not known.
 fn operation_in_file(table: &Path, name: &str) -> Operation {
+    let mut parts = Path::new(name).components();
+    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+        tracing::debug!(table = %table.display(), name, "not the name of a file in _transactions");
+        return Operation::Other;
+    }
     let path = table.join("_transactions").join(name);
-    let transaction = content(&path).and_then(|bytes| Ok(Transaction::decode(bytes.as_slice())?));
-    match transaction {
-        Ok(transaction) => transaction.into(),
+    match content(&path).and_then(|bytes| operation(&bytes)) {
+        Ok(operation) => operation,
         Err(error) => {
             tracing::debug!(path = %path.display(), %error, "what made this version is not known");
             Operation::Other
@@ -214,18 +268,27 @@ fn operation_in_file(table: &Path, name: &str) -> Operation {
     }
 }
 
-impl From<Transaction> for Operation {
-    fn from(transaction: Transaction) -> Self {
-        if let Some(append) = transaction.append {
-            Self::Append(sum(append.fragments.iter().map(Fragment::rows)))
-        } else if transaction.update.is_some() {
-            Self::Update
-        } else if transaction.rewrite.is_some() {
-            Self::Rewrite
-        } else {
-            Self::Other
-        }
-    }
+/// What a transaction does.
+fn operation(transaction: &[u8]) -> Result<Operation, Problem> {
+    let transaction = Transaction::decode(transaction)?;
+    Ok(if let Some(append) = transaction.append {
+        let mut rows = Some(0);
+        decode(&append, |append: &mut Append| {
+            rows = sum(append
+                .fragments
+                .drain(..)
+                .map(|fragment| fragment.rows())
+                .chain([rows]));
+            Ok(())
+        })?;
+        Operation::Append(rows)
+    } else if transaction.update.is_some() {
+        Operation::Update
+    } else if transaction.rewrite.is_some() {
+        Operation::Rewrite
+    } else {
+        Operation::Other
+    })
 }
 
 #[cfg(test)]

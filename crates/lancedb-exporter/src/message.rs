@@ -122,8 +122,9 @@ pub(crate) struct IndexFile {
 /// `lance.table.Transaction`: what made a version. The operations that are told apart here.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Transaction {
-    #[prost(message, optional, tag = "100")]
-    pub(crate) append: Option<Append>,
+    /// An [`Append`], not yet decoded: it may be long.
+    #[prost(bytes = "vec", optional, tag = "100")]
+    pub(crate) append: Option<Vec<u8>>,
     /// Compaction.
     #[prost(message, optional, tag = "104")]
     pub(crate) rewrite: Option<Present>,

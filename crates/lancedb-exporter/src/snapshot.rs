@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::index::{self, Index};
 use crate::manifest::Manifest;
@@ -23,43 +24,30 @@ pub(crate) struct Snapshot {
 }
 
 /// The files that a version needs, each as folder and name without extension: `data/0110`, `_deletions/0-2-77`,
-/// `_indices/294d9e1e-c592-41ef-aa5d-f97db2c246d0`.
+/// `_indices/294d9e1e-c592-41ef-aa5d-f97db2c246d0`. Of each only a hash is kept: a version may need a million files, and that
+/// one of as many others has the hash of one of them is less likely than one in ten million.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Files(HashSet<String>);
+pub(crate) struct Files(HashSet<u64>);
 
 impl Snapshot {
-    pub(crate) fn new(manifest: &Manifest) -> Self {
-        let (fragments, segments) = (&manifest.fragments, &manifest.segments);
+    pub(crate) fn new(manifest: Manifest) -> Self {
+        let (fragments, segments) = (manifest.fragments, manifest.segments);
+        let rows = fragments.rows();
+        let mut files = fragments.files;
+        for segment in &segments {
+            files.push_segment(segment);
+        }
         Self {
             version: manifest.version,
             committed: manifest.committed,
-            rows: rows(manifest),
-            deleted_rows: sum(fragments.iter().map(Fragment::deleted_rows)),
-            fragments: fragments.len(),
-            bytes: sum(fragments
-                .iter()
-                .map(data_bytes)
-                .chain(segments.iter().map(index_bytes))),
-            indices: index::indices(segments, fragments),
-            files: Files::new(fragments, segments),
+            rows,
+            deleted_rows: fragments.deleted_rows,
+            fragments: fragments.each.len(),
+            bytes: sum(segments.iter().map(index_bytes).chain([fragments.bytes])),
+            indices: index::indices(&segments, &fragments.each),
+            files,
         }
     }
-}
-
-/// Rows that can be read.
-pub(crate) fn rows(manifest: &Manifest) -> Option<u64> {
-    sum(manifest.fragments.iter().map(Fragment::live_rows))
-}
-
-fn data_bytes(fragment: &Fragment) -> Option<u64> {
-    if !fragment.overlays.is_empty() {
-        // How large they are is not among the fields that are read.
-        return None;
-    }
-    sum(fragment
-        .files
-        .iter()
-        .map(|file| (file.file_size_bytes > 0).then_some(file.file_size_bytes)))
 }
 
 fn index_bytes(segment: &Segment) -> Option<u64> {
@@ -70,33 +58,34 @@ fn index_bytes(segment: &Segment) -> Option<u64> {
 }
 
 impl Files {
-    fn new(fragments: &[Fragment], segments: &[Segment]) -> Self {
-        let data = fragments
-            .iter()
-            .flat_map(|fragment| &fragment.files)
-            .map(|file| format!("data/{}", stem(&file.path)));
-        let deletions = fragments.iter().filter_map(|fragment| {
-            let file = fragment.deletion_file.as_ref()?;
-            Some(format!(
-                "_deletions/{}-{}-{}",
-                fragment.id, file.read_version, file.id
-            ))
-        });
-        let indices = segments
-            .iter()
-            .filter_map(|segment| Some(format!("_indices/{}", hyphenated(&segment.uuid.as_ref()?.bytes))));
-        Self(data.chain(deletions).chain(indices).collect())
+    pub(crate) fn push_fragment(&mut self, fragment: &Fragment) {
+        self.0
+            .extend(fragment.files.iter().map(|file| hash("data", &file.path)));
+        if let Some(file) = &fragment.deletion_file {
+            let name = format!("{}-{}-{}", fragment.id, file.read_version, file.id);
+            self.0.insert(hash("_deletions", &name));
+        }
+    }
+
+    fn push_segment(&mut self, segment: &Segment) {
+        if let Some(uuid) = &segment.uuid {
+            self.0.insert(hash("_indices", &hyphenated(&uuid.bytes)));
+        }
     }
 
     /// Whether what lies in this folder of the table under this name is needed. Blobs lie in a folder that is called
     /// like their data file.
     pub(crate) fn need(&self, folder: &str, name: &str) -> bool {
-        self.0.contains(&format!("{folder}/{}", stem(name)))
+        self.0.contains(&hash(folder, name))
     }
 }
 
-fn stem(name: &str) -> &str {
-    name.split_once('.').map_or(name, |(stem, _)| stem)
+/// Of the folder and the name without its extension.
+fn hash(folder: &str, name: &str) -> u64 {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let mut hasher = DefaultHasher::new();
+    (folder, stem).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A UUID as it is written.
@@ -117,40 +106,43 @@ mod tests {
     use crate::manifest::Operation;
     use crate::message::{DataFile, DeletionFile, Uuid};
 
-    fn manifest() -> Manifest {
+    fn fragment() -> Fragment {
         let file = |path: &str, size| DataFile {
             path: path.to_owned(),
             file_size_bytes: size,
         };
-        Manifest {
+        Fragment {
+            id: 4,
+            files: vec![file("0110.lance", 700), file("1011.lance", 300)],
+            deletion_file: Some(DeletionFile {
+                read_version: 2,
+                id: 77,
+                num_deleted_rows: 5,
+            }),
+            physical_rows: 100,
+            overlays: Vec::new(),
+        }
+    }
+
+    fn snapshot(fragment: Fragment, segments: Vec<Segment>) -> Snapshot {
+        Snapshot::new(Manifest {
             version: 3,
             committed: Some(1.5),
             operation: Operation::Other,
-            fragments: vec![Fragment {
-                id: 4,
-                files: vec![file("0110.lance", 700), file("1011.lance", 300)],
-                deletion_file: Some(DeletionFile {
-                    read_version: 2,
-                    id: 77,
-                    num_deleted_rows: 5,
-                }),
-                physical_rows: 100,
-                overlays: Vec::new(),
-            }],
-            segments: Vec::new(),
-        }
+            fragments: [fragment].into_iter().collect(),
+            segments,
+        })
     }
 
     #[test]
     fn files_of_the_version_are_needed() {
-        let mut manifest = manifest();
-        manifest.segments.push(Segment {
+        let segment = Segment {
             uuid: Some(Uuid {
                 bytes: (0..16).collect(),
             }),
             ..Segment::default()
-        });
-        let files = Snapshot::new(&manifest).files;
+        };
+        let files = snapshot(fragment(), vec![segment]).files;
         for (folder, name) in [
             ("data", "0110.lance"),
             ("data", "1011"),
@@ -166,22 +158,22 @@ mod tests {
 
     #[test]
     fn what_the_writer_left_out_is_unknown() {
-        let all = Snapshot::new(&manifest());
+        let all = snapshot(fragment(), Vec::new());
         assert_eq!(
             (all.rows, all.deleted_rows, all.bytes),
             (Some(95), Some(5), Some(1000))
         );
 
-        let mut old = manifest();
-        old.fragments[0].physical_rows = 0;
-        old.fragments[0].files[0].file_size_bytes = 0;
-        let old = Snapshot::new(&old);
+        let mut old = fragment();
+        old.physical_rows = 0;
+        old.files[0].file_size_bytes = 0;
+        let old = snapshot(old, Vec::new());
         assert_eq!((old.rows, old.deleted_rows, old.bytes), (None, Some(5), None));
 
-        let mut garbled = manifest();
-        garbled.fragments[0].physical_rows = 4;
-        garbled.fragments[0].files[0].file_size_bytes = u64::MAX;
-        let garbled = Snapshot::new(&garbled);
+        let mut garbled = fragment();
+        garbled.physical_rows = 4;
+        garbled.files[0].file_size_bytes = u64::MAX;
+        let garbled = snapshot(garbled, Vec::new());
         assert_eq!((garbled.rows, garbled.bytes), (None, None));
     }
 }

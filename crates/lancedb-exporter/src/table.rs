@@ -58,6 +58,8 @@ pub(crate) struct Table {
     settled: bool,
     /// Versions up to this one have been read, or were there before.
     known: Option<u64>,
+    /// The highest version that was entered and when it was committed.
+    entered: Option<(u64, Option<f64>)>,
     newest: Option<(Entry, Identity)>,
     before: Option<Before>,
     pub(crate) versions: usize,
@@ -81,13 +83,15 @@ impl Table {
             settled: false,
             // A table that appeared beside a watched one is followed from its first version on.
             known: since.map(|_| 0),
+            entered: None,
             newest: None,
             before: None,
             versions: 0,
             current: Err(Trouble::Empty),
             ingestion: Ingestion::new(now),
             last_compaction: None,
-            history_searched: false,
+            // Such a one is read from its first version on, so that nothing is left to search.
+            history_searched: since.is_some(),
             unreadable: Unreadable::default(),
         }
     }
@@ -98,7 +102,7 @@ impl Table {
         let looked = SystemTime::now();
         let seen = match Folder::of(&folder) {
             Ok(seen) => seen,
-            Err(error) => return self.fail(trouble(&folder, &error)),
+            Err(error) => return self.lose(trouble(&folder, &error)),
         };
         match self.looked.replace((looked, seen)) {
             Some((_, before)) if before == seen && self.settled && self.current.is_ok() => return,
@@ -114,10 +118,11 @@ impl Table {
                 }
                 // Pruned since it was listed: there is a newer one.
                 Err(error) if error.is_missing() => {}
+                Err(error) if error.is_passing() => return self.lose(judge(&error)),
                 Err(error) => return self.fail(judge(&error)),
             }
         }
-        self.fail(Trouble::Empty);
+        self.lose(Trouble::Empty);
     }
 
     /// Another table has the same name since `last`: its versions begin anew.
@@ -126,8 +131,15 @@ impl Table {
         self.known = Some(0);
         self.newest = None;
         self.before = None;
+        self.entered = None;
         self.last_compaction = None;
-        self.history_searched = false;
+        self.history_searched = true;
+    }
+
+    /// It cannot be read now. The same manifest is to be read again when it can.
+    fn lose(&mut self, trouble: Trouble) {
+        self.newest = None;
+        self.fail(trouble);
     }
 
     fn fail(&mut self, trouble: Trouble) {
@@ -145,7 +157,7 @@ impl Table {
             .map_err(|error| ManifestError::new(folder, error.into()))?;
         self.versions = listing.count;
         let Some((newest, passed)) = listing.entries.split_last() else {
-            self.fail(Trouble::Empty);
+            self.lose(Trouble::Empty);
             return Ok(());
         };
         let identity =
@@ -153,10 +165,6 @@ impl Table {
         let found = (newest.clone(), identity);
         if self.newest.as_ref() == Some(&found) {
             return Ok(());
-        }
-        if known.is_some_and(|known| newest.version <= known) {
-            // Dropped and made anew, or the newest file has been written on.
-            self.before = None;
         }
         self.pass(passed, now);
         let read = manifest::read(&self.folder, &newest.path);
@@ -167,7 +175,7 @@ impl Table {
         self.newest = Some(found);
         let manifest = read.inspect_err(|error| self.unreadable.count(&error.problem))?;
         self.enter(&manifest, known.is_none(), now);
-        self.current = Ok(Arc::new(Snapshot::new(&manifest)));
+        self.current = Ok(Arc::new(Snapshot::new(manifest)));
         Ok(())
     }
 
@@ -196,14 +204,21 @@ impl Table {
 
     /// `begins`: the first manifest of a table that was there before this program.
     fn enter(&mut self, manifest: &Manifest, begins: bool, now: Instant) {
-        let is_history = self
-            .since
-            .is_some_and(|since| manifest.committed.is_none_or(|committed| committed < since));
-        if !begins && !is_history {
-            self.ingestion.enter(manifest, self.before, now);
-        }
-        if manifest.operation == Operation::Rewrite {
-            self.last_compaction = manifest.committed;
+        // A lower number is that of a file that was put back, or of a table that was made anew and has later commits.
+        let is_new = self
+            .entered
+            .is_none_or(|(version, committed)| manifest.version > version || manifest.committed > committed);
+        if is_new {
+            let is_history = self
+                .since
+                .is_some_and(|since| manifest.committed.is_none_or(|committed| committed < since));
+            if !begins && !is_history {
+                self.ingestion.enter(manifest, self.before, now);
+            }
+            if manifest.operation == Operation::Rewrite {
+                self.last_compaction = manifest.committed;
+            }
+            self.entered = Some((manifest.version, manifest.committed));
         }
         self.before = Some(Before::new(manifest));
     }
@@ -213,7 +228,7 @@ impl Unreadable {
     fn count(&mut self, problem: &Problem) {
         match problem {
             Problem::Torn(_) | Problem::Garbled(_) => self.torn += 1,
-            Problem::Unsupported(_) | Problem::TooLarge => self.unsupported += 1,
+            Problem::Unsupported(_) | Problem::TooLarge(_) => self.unsupported += 1,
             // Says nothing about the manifest.
             Problem::Io(_) => {}
         }
@@ -222,7 +237,7 @@ impl Unreadable {
 
 fn judge(error: &ManifestError) -> Trouble {
     match error.problem {
-        Problem::Unsupported(_) | Problem::TooLarge => Trouble::Unsupported(error.to_string()),
+        Problem::Unsupported(_) | Problem::TooLarge(_) => Trouble::Unsupported(error.to_string()),
         _ => Trouble::Unreadable(error.to_string()),
     }
 }

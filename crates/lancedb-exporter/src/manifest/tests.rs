@@ -4,6 +4,7 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fragments::Live;
 use crate::ingestion::{Before, Ingestion};
 use crate::snapshot::Snapshot;
 
@@ -18,7 +19,7 @@ fn path(table: &Path, version: u64) -> PathBuf {
     table.join(name)
 }
 
-fn operation(name: &str, version: u64) -> Operation {
+fn operation_of(name: &str, version: u64) -> Operation {
     let table = table(name);
     read(&table, &path(&table, version))
         .expect("a manifest")
@@ -27,7 +28,7 @@ fn operation(name: &str, version: u64) -> Operation {
 
 #[test]
 fn operations_of_the_real_library() {
-    let events: Vec<Operation> = (1..=7).map(|version| operation("events", version)).collect();
+    let events: Vec<Operation> = (1..=7).map(|version| operation_of("events", version)).collect();
     assert_eq!(
         events,
         [
@@ -40,7 +41,9 @@ fn operations_of_the_real_library() {
             Operation::Update,
         ]
     );
-    let compaction: Vec<Operation> = (8..=10).map(|version| operation("compacted", version)).collect();
+    let compaction: Vec<Operation> = (8..=10)
+        .map(|version| operation_of("compacted", version))
+        .collect();
     assert_eq!(
         compaction,
         [Operation::Other, Operation::Rewrite, Operation::Other]
@@ -57,6 +60,71 @@ fn a_transaction_of_its_own_file() {
         .expect("of version 2");
     assert_eq!(operation_in_file(&table, name), Operation::Append(Some(20)));
     assert_eq!(operation_in_file(&table, "0-none.txn"), Operation::Other);
+    // The same file by ways that lead out of the folder.
+    let absolute = table.join("_transactions").join(name);
+    let around = format!("../_transactions/{name}");
+    for outside in [absolute.to_str().expect("UTF-8"), &around, "..", ""] {
+        assert_eq!(operation_in_file(&table, outside), Operation::Other, "{outside}");
+    }
+}
+
+#[test]
+fn what_takes_too_much_memory_is_refused() {
+    let problem = |message: &[u8]| match parse(&framed(message)) {
+        Err(Problem::TooLarge(what)) => Some(what),
+        parsed => {
+            assert!(parsed.is_ok());
+            None
+        }
+    };
+    // Fragments (field 2) with nothing in them.
+    let fragments = |count| [0x12, 0].repeat(count);
+    assert_eq!(problem(&fragments(MOST_FRAGMENTS)), None);
+    assert_eq!(
+        problem(&fragments(MOST_FRAGMENTS + 1)),
+        Some("1 000 000 fragments")
+    );
+    // One fragment with so many files (its field 2), that is, one field.
+    let files = message::Fragment {
+        files: vec![message::DataFile::default(); MAX_FIELD / 2],
+        ..message::Fragment::default()
+    };
+    let one = message::Manifest {
+        fragments: vec![files],
+        ..message::Manifest::default()
+    };
+    assert_eq!(problem(&one.encode_to_vec()), Some("4 MiB in one field"));
+    let segment_list = |count| segments(&[0x0a, 0].repeat(count)).map(|segments| segments.len());
+    assert!(matches!(segment_list(MOST_SEGMENTS), Ok(MOST_SEGMENTS)));
+    assert!(matches!(
+        segment_list(MOST_SEGMENTS + 1),
+        Err(Problem::TooLarge("10 000 index segments"))
+    ));
+    assert!(matches!(
+        segments(&vec![0; MAX_SEGMENTS_SIZE + 1]),
+        Err(Problem::TooLarge("16 MiB of index segments"))
+    ));
+}
+
+#[test]
+fn rows_of_an_append_are_known_if_those_of_each_fragment_are() {
+    let append = |rows: &[u64]| {
+        let fragment = |rows: &u64| message::Fragment {
+            physical_rows: *rows,
+            ..message::Fragment::default()
+        };
+        let append = Append {
+            fragments: rows.iter().map(fragment).collect(),
+        };
+        let transaction = Transaction {
+            append: Some(append.encode_to_vec()),
+            ..Transaction::default()
+        };
+        operation(&transaction.encode_to_vec()).expect("a transaction")
+    };
+    assert_eq!(append(&[]), Operation::Append(Some(0)));
+    assert_eq!(append(&[3, 4]), Operation::Append(Some(7)));
+    assert_eq!(append(&[3, 0]), Operation::Append(None));
 }
 
 #[test]
@@ -107,7 +175,7 @@ fn use_all_of(parsed: Parsed) {
     let manifest = Manifest::from(parsed);
     let mut ingestion = Ingestion::new(Instant::now());
     ingestion.enter(&manifest, Some(Before::new(&manifest)), Instant::now());
-    Snapshot::new(&manifest);
+    Snapshot::new(manifest);
 }
 
 proptest! {
@@ -127,7 +195,7 @@ proptest! {
     #[test]
     fn noise_is_no_reason_to_panic(noise in prop::collection::vec(any::<u8>(), 0..512)) {
         let _ = parse(&noise);
-        let _ = Transaction::decode(noise.as_slice()).map(Operation::from);
+        let _ = operation(&noise);
         // As the content of a file that is well formed otherwise.
         if let Ok(parsed) = parse(&framed(&noise)) {
             use_all_of(parsed);
@@ -137,7 +205,7 @@ proptest! {
     #[test]
     fn noise_is_no_index(noise in prop::collection::vec(any::<u8>(), 0..512), rows: u64) {
         let segment = Segment { name: "a".to_owned(), fragment_bitmap: noise, ..Segment::default() };
-        let fragment = Fragment { physical_rows: rows, ..Fragment::default() };
-        crate::index::indices(&[segment], &[fragment.clone(), fragment]);
+        let fragment = Live { id: 7, rows: Some(rows) };
+        crate::index::indices(&[segment], &[fragment, fragment]);
     }
 }

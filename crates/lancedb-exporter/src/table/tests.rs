@@ -1,8 +1,10 @@
 use std::fs;
 
+use prost::Message as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::message;
 
 /// A table that the library wrote, of which only some versions are there yet.
 struct Growing {
@@ -38,6 +40,41 @@ impl Growing {
         let new = self.folder.path().join("new");
         fs::copy(Self::path(&self.source, version), &new).expect("copy");
         fs::rename(new, Self::path(self.folder.path(), version)).expect("rename");
+    }
+
+    /// A version that appends so many rows, committed at this time (Unix, in seconds).
+    fn append(&self, version: u64, rows: u64, committed: i64) {
+        let fragment = message::Fragment {
+            physical_rows: rows,
+            ..message::Fragment::default()
+        };
+        let append = message::Append {
+            fragments: vec![fragment.clone()],
+        };
+        let transaction = message::Transaction {
+            append: Some(append.encode_to_vec()),
+            ..message::Transaction::default()
+        };
+        let manifest = message::Manifest {
+            version,
+            fragments: vec![fragment],
+            timestamp: Some(message::Timestamp {
+                seconds: committed,
+                nanos: 0,
+            }),
+            transaction_section: Some(0),
+            ..message::Manifest::default()
+        };
+        let section = |message: &[u8]| {
+            let length = u32::try_from(message.len()).expect("short");
+            [&length.to_le_bytes(), message].concat()
+        };
+        let mut file = section(&transaction.encode_to_vec());
+        let offset = file.len() as u64;
+        file.extend(section(&manifest.encode_to_vec()));
+        file.extend(offset.to_le_bytes());
+        file.extend(b"\0\0\x02\0LANC");
+        fs::write(Self::path(self.folder.path(), version), file).expect("write");
     }
 
     fn remove(&self, version: u64) {
@@ -157,12 +194,62 @@ fn a_table_that_is_dropped_and_made_anew_starts_over() {
     assert_eq!(table.numbers(), (5, Some(115), 0));
     (1..=5).for_each(|version| table.remove(version));
     assert_eq!(table.look().current.as_ref().err(), Some(&Trouble::Empty));
-    table.commit(1);
-    assert_eq!(table.numbers(), (1, Some(100), 0));
-    table.commit(2);
-    assert_eq!(table.numbers(), (2, Some(120), 20));
+    let now = i64::try_from(UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("small");
+    table.append(1, 3, now);
+    assert_eq!(table.numbers(), (1, Some(3), 3));
+    table.append(2, 4, now + 1);
+    assert_eq!(table.numbers(), (2, Some(4), 7));
     fs::remove_dir_all(table.folder.path().join("_versions")).expect("remove");
     assert_eq!(table.look().current.as_ref().err(), Some(&Trouble::Empty));
+}
+
+#[test]
+fn a_version_counts_once_however_often_its_file_comes_back() {
+    let mut table = Growing::new("events", [1]);
+    assert_eq!(table.numbers(), (1, Some(100), 0));
+    table.append(2, 20, 2_000_000_000);
+    table.append(3, 30, 2_000_000_001);
+    assert_eq!(table.numbers(), (3, Some(30), 50));
+
+    // A copy in its place.
+    let path = |version| Growing::path(table.folder.path(), version);
+    let (second, third) = (path(2), path(3));
+    let aside = table.folder.path().join("aside");
+    fs::copy(&third, &aside).expect("copy");
+    fs::rename(&aside, &third).expect("rename");
+    assert_eq!(table.numbers(), (3, Some(30), 50));
+
+    // Away and back, one and all.
+    fs::rename(&third, &aside).expect("rename");
+    assert_eq!(table.numbers(), (2, Some(20), 50));
+    fs::rename(&aside, &third).expect("rename");
+    assert_eq!(table.numbers(), (3, Some(30), 50));
+    let versions = table.folder.path().join("_versions");
+    fs::rename(&versions, &aside).expect("rename");
+    assert_eq!(table.look().current.as_ref().err(), Some(&Trouble::Empty));
+    fs::rename(&aside, &versions).expect("rename");
+    assert_eq!(table.numbers(), (3, Some(30), 50));
+
+    // Back to an older version, as from a backup: only what is committed on top of it is new.
+    fs::remove_file(&third).expect("remove");
+    fs::remove_file(&second).expect("remove");
+    assert_eq!(table.numbers(), (1, Some(100), 50));
+    table.append(2, 5, 2_000_000_002);
+    table.append(3, 6, 2_000_000_003);
+    assert_eq!(table.numbers(), (3, Some(6), 61));
+}
+
+#[test]
+fn a_table_that_is_read_from_its_first_version_on_is_not_searched_for_a_compaction() {
+    let there_before = Growing::new("events", [1]);
+    assert!(!there_before.table.history_searched);
+    let mut appeared = Growing::new("compacted", 1..=10);
+    appeared.table = Table::new(appeared.folder.path().into(), Some(UNIX_EPOCH), Instant::now());
+    assert!(appeared.look().last_compaction.is_some());
+    assert!(appeared.table.history_searched);
+    appeared.table.history_searched = false;
+    appeared.table.restart(UNIX_EPOCH);
+    assert!(appeared.table.history_searched);
 }
 
 #[test]
