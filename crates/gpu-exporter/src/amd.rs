@@ -45,7 +45,7 @@ impl Amd {
 
     fn card(&mut self, device: &Path, now: Instant) -> (Place, Found) {
         let sleep = Sleep::of(device);
-        let address = address(device);
+        let address = uevent(device, "PCI_SLOT_NAME");
         let key = address.clone().unwrap_or_else(|| device.display().to_string());
         let found = if sleep.is_asleep {
             self.rests.end(&key);
@@ -54,11 +54,13 @@ impl Amd {
             Found::Resting
         } else {
             let reading = read(device, address);
-            self.rests.consider(&key, sleep, reading.is_idle(), now);
             if reading.is_blank() {
+                // It looks idle and is not: it must be asked again.
+                self.rests.end(&key);
                 let detail = format!("nothing in {} can be read", device.display());
                 Found::Silent(Fault::new(Reason::Lost, detail))
             } else {
+                self.rests.consider(&key, sleep, reading.is_idle(), now);
                 Found::Awake(reading.into())
             }
         };
@@ -70,7 +72,8 @@ impl Amd {
     }
 }
 
-/// The devices in the order of their card numbers. Connectors (`card0-DP-1`) are not cards.
+/// The devices in the order of their card numbers. Connectors (`card0-DP-1`) are not cards, and the driver of older cards,
+/// `radeon`, has none of the files.
 fn cards(sysfs: &Path) -> Vec<PathBuf> {
     let root = sysfs.join("class/drm");
     let names = fs::list(&root).unwrap_or_default();
@@ -83,16 +86,17 @@ fn cards(sysfs: &Path) -> Vec<PathBuf> {
         .into_iter()
         .map(|number| root.join(format!("card{number}/device")))
         .filter(|device| fs::read_text(&device.join("vendor")).is_ok_and(|vendor| vendor == AMD))
+        .filter(|device| uevent(device, "DRIVER").is_some_and(|driver| driver == "amdgpu"))
         .collect()
 }
 
-/// From `PCI_SLOT_NAME=0000:03:00.0`.
-fn address(device: &Path) -> Option<String> {
-    let uevent = fs::read_text(&device.join("uevent")).ok()?;
-    let slot = uevent
+/// What the kernel says of the device under this key, as in `PCI_SLOT_NAME=0000:03:00.0`.
+fn uevent(device: &Path, key: &str) -> Option<String> {
+    let text = fs::read_text(&device.join("uevent")).ok()?;
+    let value = text
         .lines()
-        .find_map(|line| line.strip_prefix("PCI_SLOT_NAME="))?;
-    Some(slot.to_owned())
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+    Some(value.to_owned())
 }
 
 fn read(device: &Path, address: Option<String>) -> Reading {
@@ -163,6 +167,7 @@ mod tests {
         let device = sysfs.join("class/drm/card0/device");
         let always = [
             ("vendor", "0x1002"),
+            ("uevent", "DRIVER=amdgpu"),
             ("hwmon/hwmon0/name", "amdgpu"),
             ("hwmon/hwmon0/freq1_label", "sclk"),
             ("power/control", "auto"),
@@ -193,6 +198,39 @@ mod tests {
         busy("50");
         assert_eq!(utilization(&patient.look()), Some(0.0), "it rests");
         assert_eq!(utilization(&restless.look()), Some(50.0));
+    }
+
+    #[test]
+    fn a_gpu_that_is_lost_is_down_at_every_look_and_does_not_rest() {
+        let sysfs = tempfile::tempdir().expect("a folder");
+        let is_down = |look: &Look| matches!(look.rows[0].state, State::Down);
+        let mut amd = Amd::new(sysfs.path(), Duration::from_mins(10));
+        card(sysfs.path(), &[("gpu_busy_percent", "50")]);
+        assert_eq!(utilization(&amd.look()), Some(50.0));
+        card(sysfs.path(), &[("gpu_busy_percent", "")]);
+        for _ in 0..3 {
+            let look = amd.look();
+            assert!(is_down(&look) && look.problems.len() == 1, "{look:?}");
+        }
+        card(sysfs.path(), &[("gpu_busy_percent", "70")]);
+        assert_eq!(
+            utilization(&amd.look()),
+            Some(70.0),
+            "asked as soon as it is back"
+        );
+    }
+
+    #[test]
+    fn a_card_of_another_driver_is_none_of_ours() {
+        let sysfs = tempfile::tempdir().expect("a folder");
+        for uevent in [
+            "DRIVER=radeon\nPCI_SLOT_NAME=0000:03:00.0\n",
+            "PCI_SLOT_NAME=0000:03:00.0\n",
+        ] {
+            card(sysfs.path(), &[("uevent", uevent)]);
+            let look = Amd::new(sysfs.path(), Duration::ZERO).look();
+            assert!(look.rows.is_empty() && look.problems.is_empty(), "{look:?}");
+        }
     }
 
     proptest! {

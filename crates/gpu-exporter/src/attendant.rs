@@ -60,6 +60,11 @@ impl<T: Send + 'static> Attendant<T> {
         late
     }
 
+    /// Whether the last question is still open.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
     /// Waits for the answer until the deadline.
     pub(crate) fn answer(&mut self, deadline: Instant) -> Answer<T> {
         let patience = deadline.saturating_duration_since(Instant::now());

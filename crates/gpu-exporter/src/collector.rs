@@ -60,7 +60,7 @@ pub(crate) fn build(args: &Args, common: &Common) -> anyhow::Result<Exporter> {
     // One answer for all GPUs, after each of them had its time.
     let timeout = options.timeout * 2;
     let mut amd = Amd::new(&options.sysfs, options.rest);
-    let mut nvidia = Nvidia::new(Box::new(Shared(args.library.clone())), options);
+    let mut nvidia = Nvidia::new(Box::new(Shared(args.library().into())), options);
     Ok(Exporter::new(vec![Box::new(Gpus {
         nvidia: Desk::open("nvml", move || nvidia.look())?,
         amd: Desk::open("amd", move || amd.look())?,

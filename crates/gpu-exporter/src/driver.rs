@@ -53,6 +53,8 @@ impl fmt::Display for Place {
 pub(crate) struct Fault {
     pub(crate) reason: Reason,
     pub(crate) detail: String,
+    /// The Xid errors that the GPU reported before it fell silent.
+    pub(crate) xids: Vec<u64>,
 }
 
 /// What a fault means for what comes next.
@@ -110,6 +112,7 @@ impl Fault {
         Self {
             reason,
             detail: detail.into(),
+            xids: Vec::new(),
         }
     }
 }

@@ -96,10 +96,19 @@ impl Row {
 }
 
 impl Known {
+    /// Counts what was found.
+    fn post(&mut self, found: &Found) {
+        match found {
+            Found::Awake(reading) => self.ledger.post(reading),
+            Found::Silent(fault) => self.ledger.report(&fault.xids),
+            Found::Asleep | Found::Resting => {}
+        }
+    }
+
     fn state(&mut self, place: &Place, found: Found, now: Instant) -> State {
+        self.post(&found);
         match found {
             Found::Awake(reading) => {
-                self.ledger.post(&reading);
                 self.identity = reading.identity.clone();
                 self.place = place.to_string();
                 self.last = Some((Arc::clone(&reading), now));
@@ -155,28 +164,34 @@ impl Roster {
     }
 
     /// Counts what an answer said that came too late to be shown.
-    pub(crate) fn post_late(&mut self, reading: &Reading) {
-        let uuid = &reading.identity.uuid;
-        let same = |known: &&mut Known| uuid.is_some() && known.identity.uuid == *uuid;
-        if let Some(known) = self.known.iter_mut().find(same) {
-            known.ledger.post(reading);
+    pub(crate) fn post_late(&mut self, place: &Place, found: &Found) {
+        if let Some(at) = self.recall(place, found) {
+            self.known[at].post(found);
         }
     }
 
-    /// The GPU by what it says of itself, else by its place.
+    /// The GPU in the list, where it may be new.
     fn find(&mut self, place: &Place, found: &Found, ordinal: usize) -> usize {
-        let (uuid, index) = match found {
-            Found::Awake(reading) => (reading.identity.uuid.as_deref(), reading.index),
-            Found::Asleep | Found::Resting | Found::Silent(_) => (None, None),
+        let index = match found {
+            Found::Awake(reading) => reading.index,
+            Found::Asleep | Found::Resting | Found::Silent(_) => None,
+        };
+        self.recall(place, found)
+            .unwrap_or_else(|| self.add(place.to_string(), index.map_or(ordinal, |index| index as usize)))
+    }
+
+    /// The GPU by what it says of itself, else by its place.
+    fn recall(&self, place: &Place, found: &Found) -> Option<usize> {
+        let uuid = match found {
+            Found::Awake(reading) => reading.identity.uuid.as_deref(),
+            Found::Asleep | Found::Resting | Found::Silent(_) => None,
         };
         let known_by = |test: &dyn Fn(&Known) -> bool| self.known.iter().position(test);
         let by_uuid = uuid.and_then(|uuid| known_by(&|known| known.identity.uuid.as_deref() == Some(uuid)));
         let key = place.to_string();
         // Another GPU may sit in a place by now, and NVML numbers anew when one is gone.
         let fits = |known: &Known| uuid.is_none() || known.identity.uuid.is_none();
-        by_uuid
-            .or_else(|| known_by(&|known| known.place == key && fits(known)))
-            .unwrap_or_else(|| self.add(key, index.map_or(ordinal, |index| index as usize)))
+        by_uuid.or_else(|| known_by(&|known| known.place == key && fits(known)))
     }
 
     fn add(&mut self, place: String, number: usize) -> usize {
@@ -291,5 +306,26 @@ mod tests {
         let ledger = &rows[0].ledger;
         assert_eq!(ledger.counts().next().map(|(_, total)| total), Some(7));
         assert!(ledger.xids().any(|known| known == (79, 1)));
+    }
+
+    #[test]
+    fn errors_that_come_with_a_loss_count_at_once_and_late_ones_too() {
+        let mut roster = Roster::new("");
+        let now = Instant::now();
+        let lost = |xids| {
+            let fault = Fault::new(Reason::Lost, "lost");
+            Found::Silent(Fault { xids, ..fault })
+        };
+        let mut look = |found| roster.rows([(Place::Index(0), found)], now).remove(0).ledger;
+        assert_eq!(look(lost(Vec::new())).xids().count(), 0, "it was never watched");
+        let mut times = |found| look(found).xids().find(|(code, _)| *code == 79);
+        assert_eq!(times(awake(0, "a")), None);
+        assert_eq!(times(lost(vec![79, 79])), Some((79, 2)));
+        assert_eq!(times(lost(Vec::new())), Some((79, 2)));
+        roster.post_late(&Place::Index(0), &lost(vec![79]));
+        roster.post_late(&Place::Index(1), &lost(vec![79]));
+        let rows = roster.rows([], now);
+        assert_eq!(rows.len(), 1, "what comes late makes no GPU");
+        assert!(rows[0].ledger.xids().any(|known| known == (79, 3)));
     }
 }

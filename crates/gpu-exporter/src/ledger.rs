@@ -34,12 +34,16 @@ impl Ledger {
         for &(count, raw) in &reading.counts {
             self.counts.entry(count).or_default().advance(raw);
         }
-        if let Some(seen) = &reading.xids {
-            let known = || xid::KNOWN.iter().map(|&code| (code, 0)).collect();
-            let xids = self.xids.get_or_insert_with(known);
-            for &code in seen {
-                *xids.entry(code).or_default() += 1;
-            }
+        if let Some(codes) = &reading.xids {
+            self.xids.get_or_insert_with(none_yet);
+            self.report(codes);
+        }
+    }
+
+    /// Counts errors.
+    pub(crate) fn report(&mut self, codes: &[u64]) {
+        for &code in codes {
+            *self.xids.get_or_insert_with(none_yet).entry(code).or_default() += 1;
         }
     }
 
@@ -52,6 +56,10 @@ impl Ledger {
     pub(crate) fn xids(&self) -> impl Iterator<Item = (u64, u64)> {
         self.xids.iter().flatten().map(|(&code, &times)| (code, times))
     }
+}
+
+fn none_yet() -> BTreeMap<u64, u64> {
+    xid::KNOWN.iter().map(|&code| (code, 0)).collect()
 }
 
 #[cfg(test)]

@@ -161,8 +161,8 @@ impl Nvidia {
             }
         };
         let (late, mut found) = session.ask(places);
-        for reading in &late {
-            self.roster.post_late(reading);
+        for (place, found) in &late {
+            self.roster.post_late(place, found);
         }
         for (_, found) in &mut found {
             if let Found::Awake(reading) = found {
@@ -194,9 +194,9 @@ impl Nvidia {
             })
         };
         let ended = faults().find(|fault| fault.reason.ends_session()).cloned();
-        let is_old = |session: &Session| session.opened.elapsed() >= self.search;
-        let search =
-            faults().any(|fault| fault.reason == Reason::Lost) && self.session.as_ref().is_some_and(is_old);
+        let can_search = |session: &Session| session.opened.elapsed() >= self.search && !session.is_stuck();
+        let search = faults().any(|fault| fault.reason == Reason::Lost)
+            && self.session.as_ref().is_some_and(can_search);
         let now = Instant::now();
         let rests =
             |place: &Place| matches!(place, Place::Bus { address, .. } if self.rests.holds(address, now));

@@ -10,12 +10,13 @@ mod figures;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use crate::driver::{Driver, Fault, Gpu, Library, Place, Reason};
 use crate::reading::{Identity, Process, Reading};
 use events::Events;
-use faults::{fault, optional};
+use faults::{fault, not_loaded, optional};
 
 /// The library that the driver brought.
 #[derive(Debug)]
@@ -39,7 +40,10 @@ impl Library for Shared {
         let nvml = Nvml::builder()
             .lib_path(self.0.as_os_str())
             .init()
-            .map_err(|error| fault("initialize NVML", &error))?;
+            .map_err(|error| match error {
+                NvmlError::LibloadingError(linker) => not_loaded(&self.0, &linker.to_string()),
+                error => fault("initialize NVML", &error),
+            })?;
         if nvml.lib().nvmlShutdown.is_err() {
             // The wrapper would panic when it ends.
             std::mem::forget(nvml);
@@ -72,12 +76,10 @@ impl Driver for Loaded {
 
 impl Gpu for Card<'_> {
     fn read(&mut self) -> Result<Reading, Fault> {
-        let reading = self.look();
-        if reading.is_err() {
-            // What was registered may be void when the GPU is back.
-            self.events.forget();
-        }
-        reading
+        self.look().map_err(|fault| Fault {
+            xids: self.events.end(),
+            ..fault
+        })
     }
 }
 

@@ -10,10 +10,13 @@ use crate::driver::{Driver, Fault, Place, Reason};
 use crate::known::Found;
 use crate::reading::Reading;
 
-/// More threads than this are never kept waiting for a driver that does not answer.
-const MOST_THREADS: usize = 64;
+/// As many threads may be left behind in calls that hang; then none is started any more.
+const MOST_LEFT_BEHIND: usize = 64;
 
 type Read = Result<Reading, Fault>;
+
+/// What was found, and where.
+type Finds = Vec<(Place, Found)>;
 
 /// Counts the threads of all sessions, those that nobody waits for any more among them.
 #[derive(Clone, Debug, Default)]
@@ -55,26 +58,30 @@ impl Session {
 
     /// Asks all GPUs at the same time: one that hangs costs its own values only. Also returns answers to the questions
     /// before, which come too late to be shown.
-    pub(crate) fn ask(&mut self, places: Vec<Place>) -> (Vec<Reading>, Vec<(Place, Found)>) {
+    pub(crate) fn ask(&mut self, places: Vec<Place>) -> (Finds, Finds) {
         self.attendants.retain(|place, _| places.contains(place));
         let (mut late, mut asked) = (Vec::new(), Vec::new());
         for place in places {
             let question = self.attendant(&place).map(Attendant::ask);
-            asked.push((
-                place,
-                question.map(|answer| late.extend(answer.and_then(Result::ok))),
-            ));
+            let question =
+                question.map(|answer| late.extend(answer.map(|read| (place.clone(), found(read)))));
+            asked.push((place, question));
         }
         let deadline = Instant::now() + self.timeout;
-        let found = asked.into_iter().map(|(place, question)| {
+        let answers = asked.into_iter().map(|(place, question)| {
             let found = match question {
                 Ok(()) => self.answer(&place, deadline),
                 Err(error) => silent(format!("cannot be asked: {error}")),
             };
             (place, found)
         });
-        let found = found.collect();
-        (late, found)
+        let answers = answers.collect();
+        (late, answers)
+    }
+
+    /// Whether a call hangs. Until it returns the library stays as it is: no other session initializes it anew.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.attendants.values().any(Attendant::is_busy)
     }
 
     fn attendant(&mut self, place: &Place) -> std::io::Result<&mut Attendant<Read>> {
@@ -87,8 +94,10 @@ impl Session {
     }
 
     fn attend(&self, place: &Place) -> std::io::Result<Attendant<Read>> {
-        if self.threads.count() >= MOST_THREADS {
-            let detail = format!("{MOST_THREADS} calls into the driver hang already; restart this exporter");
+        // All but this session's: earlier ones ended without them. The session itself counts as one.
+        let left_behind = self.threads.count().saturating_sub(1 + self.attendants.len());
+        if left_behind >= MOST_LEFT_BEHIND {
+            let detail = format!("{left_behind} calls into the driver hang already; restart this exporter");
             return Err(std::io::Error::other(detail));
         }
         let (driver, place) = (Arc::clone(&self.driver), place.clone());
@@ -108,8 +117,7 @@ impl Session {
             return silent("it has no thread".into());
         };
         match attendant.answer(deadline) {
-            Answer::InTime(Ok(reading)) => Found::Awake(reading.into()),
-            Answer::InTime(Err(fault)) => Found::Silent(fault),
+            Answer::InTime(read) => found(read),
             Answer::Late => silent(format!(
                 "no answer within {:?}; a call into the driver hangs",
                 self.timeout
@@ -123,15 +131,72 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Waits for the threads, since a library that is still in use would not be loaded anew.
+    /// Waits for the threads, since a library that is still in use would not be loaded anew. Where a call hangs it stays
+    /// in use, and the look has already waited: such threads are left behind.
     fn drop(&mut self) {
+        let is_stuck = self.is_stuck();
         self.attendants.clear();
         self.alive = None;
-        // It never tells anything but that all are gone. One that hangs is left behind.
-        let _ = self.ended.recv_timeout(self.timeout);
+        if !is_stuck {
+            // It never tells anything but that all are gone.
+            let _ = self.ended.recv_timeout(self.timeout);
+        }
+    }
+}
+
+fn found(read: Read) -> Found {
+    match read {
+        Ok(reading) => Found::Awake(reading.into()),
+        Err(fault) => Found::Silent(fault),
     }
 }
 
 fn silent(detail: String) -> Found {
     Found::Silent(Fault::new(Reason::Timeout, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::driver::Gpu;
+
+    /// A driver whose calls never return while the other end of the channel is there.
+    struct Stuck(Mutex<Receiver<()>>);
+
+    impl Driver for Stuck {
+        fn count(&self) -> Result<u32, Fault> {
+            Ok(1)
+        }
+
+        fn gpu<'a>(&'a self, _: &Place) -> Box<dyn Gpu + 'a> {
+            Box::new(self)
+        }
+    }
+
+    impl Gpu for &Stuck {
+        fn read(&mut self) -> Read {
+            let _ = self.0.lock().expect("the only reader").recv();
+            Err(Fault::new(Reason::Failed, "released"))
+        }
+    }
+
+    #[test]
+    fn who_hangs_was_waited_for_once_and_not_again_at_the_end() {
+        let (release, held) = channel();
+        let threads = Threads::default();
+        let driver = Arc::new(Stuck(Mutex::new(held)));
+        let mut session = Session::new(driver, &threads, Duration::from_millis(10));
+        assert!(!session.is_stuck());
+        session.ask(vec![Place::Index(0)]);
+        assert!(session.is_stuck());
+        // Whoever waited would wait for this long.
+        session.timeout = Duration::from_secs(90);
+        let start = Instant::now();
+        drop(session);
+        assert!(start.elapsed() < Duration::from_secs(90), "it waited");
+        assert!(threads.count() > 0, "the call still hangs");
+        drop(release);
+    }
 }

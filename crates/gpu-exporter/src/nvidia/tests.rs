@@ -213,6 +213,36 @@ fn the_library_is_initialized_anew_for_a_gpu_that_stays_lost() {
 }
 
 #[test]
+fn no_library_is_initialized_anew_for_a_lost_gpu_while_a_call_of_another_one_hangs() {
+    let fake = Fake::new(vec![vec![Fails(Reason::Lost)], vec![Hangs, Energy(1)]]);
+    let mut nvidia = fake.nvidia(HASTY);
+    nvidia.search = Duration::ZERO;
+    for _ in 0..3 {
+        nvidia.look();
+    }
+    // On a busy machine the lost one may not have been told of before.
+    until(&mut nvidia, |look| {
+        look.problems
+            .iter()
+            .any(|problem| problem.contains("as the script says"))
+    });
+    assert_eq!(fake.script().opened, 1);
+    fake.release();
+    until(&mut nvidia, |_| fake.script().opened > 1);
+}
+
+#[test]
+fn more_gpus_than_calls_may_hang_are_no_fault() {
+    let fake = Fake::new(vec![vec![Energy(1)]; 81]);
+    let mut nvidia = fake.nvidia(PATIENT);
+    for _ in 0..2 {
+        let look = nvidia.look();
+        assert_eq!(look.problems, <[String; 0]>::default());
+        assert_eq!(states(&look).iter().filter(|(_, is_up, _)| *is_up).count(), 81);
+    }
+}
+
+#[test]
 fn a_replaced_driver_is_loaded_again() {
     let fake = Fake::new(vec![vec![Energy(10), Fails(Reason::VersionMismatch), Energy(5)]]);
     let mut nvidia = fake.nvidia(PATIENT);

@@ -13,8 +13,6 @@ const UNKNOWN: u64 = 999;
 pub(super) struct Events<'a> {
     nvml: &'a Nvml,
     set: Watch<'a>,
-    /// Errors that nobody was told of yet.
-    untold: Vec<u64>,
 }
 
 enum Watch<'a> {
@@ -28,7 +26,6 @@ impl<'a> Events<'a> {
         Self {
             nvml,
             set: Watch::Untried,
-            untold: Vec::new(),
         }
     }
 
@@ -37,23 +34,26 @@ impl<'a> Events<'a> {
         if matches!(self.set, Watch::Untried) {
             self.set = register(self.nvml, device).map_or(Watch::Refused, Watch::On);
         }
-        self.take();
-        matches!(self.set, Watch::On(_)).then(|| std::mem::take(&mut self.untold))
+        matches!(self.set, Watch::On(_)).then(|| self.take())
     }
 
-    /// Watches anew at the next call, which also tells what the GPU reported when it was lost.
-    pub(super) fn forget(&mut self) {
-        self.take();
+    /// What the GPU reported before it was lost. What was registered may be void when it is back: the next call watches
+    /// anew.
+    pub(super) fn end(&mut self) -> Vec<u64> {
+        let xids = self.take();
         self.set = Watch::Untried;
+        xids
     }
 
-    fn take(&mut self) {
-        let Watch::On(set) = &self.set else { return };
+    fn take(&self) -> Vec<u64> {
+        let Watch::On(set) = &self.set else {
+            return Vec::new();
+        };
         let next = || match set.wait(0).ok()?.event_data? {
             XidError::Value(code) => Some(code),
             XidError::Unknown => Some(UNKNOWN),
         };
-        self.untold.extend(std::iter::from_fn(next).take(BATCH));
+        std::iter::from_fn(next).take(BATCH).collect()
     }
 }
 

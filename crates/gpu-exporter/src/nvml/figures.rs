@@ -177,3 +177,26 @@ fn pcie(device: &Device<'_>) -> Result<Vec<(Count, u64)>, Fault> {
     };
     Ok(PCIE_BYTES.into_iter().zip(samples).filter_map(bytes).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_in_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/gpu.md");
+        let text = std::fs::read_to_string(path).expect("docs/gpu.md");
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split('|').collect()).collect();
+        let has = |column: usize, word: &str| {
+            let word = format!("`{word}`");
+            rows.iter()
+                .any(|cells| cells.len() == 5 && cells[column].contains(&word))
+        };
+        for (_, word) in REASONS {
+            assert!(has(2, word), "{word} of gpu_throttle_active");
+        }
+        for (_, word) in POLICIES {
+            assert!(has(3, word), "{word} of gpu_throttled_seconds_total");
+        }
+    }
+}
