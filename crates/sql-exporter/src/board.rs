@@ -81,6 +81,8 @@ struct State {
     /// Unknown until the first run is over.
     success: Option<bool>,
     last: Option<Success>,
+    /// Whether a page showed the last result.
+    shown: bool,
     errors: [u64; Kind::ALL.len()],
     dropped: u64,
     /// How long each success took, of a query without metrics: the probe.
@@ -133,7 +135,8 @@ impl Entry {
         state.success = Some(read.is_ok());
         match read {
             Ok((readings, rows, took)) => {
-                let taken = state.tally.take(&self.query, readings);
+                let shown = std::mem::take(&mut state.shown);
+                let taken = state.tally.take(&self.query, readings, shown);
                 state.dropped += taken.dropped;
                 if let Some(times) = &mut state.times {
                     times.observe(took.as_secs_f64());
@@ -160,10 +163,12 @@ impl Entry {
 
     /// Adds its values, unless they are too old.
     fn add_values(&self, families: &mut BTreeMap<String, Family>) -> Result<(), NameError> {
-        let state = self.state();
-        let Some(last) = state.last.as_ref().filter(|last| Instant::now() < last.expires) else {
+        let mut state = self.state();
+        let State { last, shown, .. } = &mut *state;
+        let Some(last) = last.as_ref().filter(|last| Instant::now() < last.expires) else {
             return Ok(());
         };
+        *shown = true;
         for sample in &last.samples {
             let (index, values) = &sample.key;
             let metric = &self.query.metrics[*index];

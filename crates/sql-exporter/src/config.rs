@@ -19,6 +19,9 @@ pub(crate) struct Flags {
     /// Ask only this query, by name or database/name; may be repeated. With --once it shows what a query exports
     #[arg(long = "query", value_name = "NAME", value_delimiter = ',')]
     queries: Vec<String>,
+    /// Read the configuration and all files that it names, say what is wrong with them, and exit
+    #[arg(long = "config.check")]
+    pub(crate) check: bool,
 }
 
 /// One database and what to ask it.
@@ -216,14 +219,15 @@ fn check_beside(settings: &Settings, others: &[Settings]) -> anyhow::Result<()> 
                 "two queries of {name:?} are called {:?}",
                 query.name
             );
-            for (mine, theirs) in same_name(query, earlier) {
-                let is_apart = other.labels != settings.labels || !mine.overlaps(theirs);
+            let apart = other.labels != settings.labels;
+            for (mine, theirs) in pairs(query, earlier) {
                 ensure!(
-                    mine.kind() == theirs.kind() && is_apart,
-                    "{} comes from {}/{} and from {name}/{}; tell them apart with `labels`, or give one another name",
-                    mine.name,
+                    mine.fits(theirs, apart),
+                    "{} comes from {}/{} and {} from {name}/{}; tell them apart with `labels`, or give one another name",
+                    theirs.name,
                     other.name,
                     earlier.name,
+                    mine.name,
                     query.name
                 );
             }
@@ -233,12 +237,9 @@ fn check_beside(settings: &Settings, others: &[Settings]) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn same_name<'a>(one: &'a Query, other: &'a Query) -> impl Iterator<Item = (&'a Metric, &'a Metric)> {
-    let pairs = one
-        .metrics
-        .iter()
-        .flat_map(|mine| other.metrics.iter().map(move |theirs| (mine, theirs)));
-    pairs.filter(|(mine, theirs)| mine.name == theirs.name)
+fn pairs<'a>(one: &'a Query, other: &'a Query) -> impl Iterator<Item = (&'a Metric, &'a Metric)> {
+    let with_each = |mine| other.metrics.iter().map(move |theirs| (mine, theirs));
+    one.metrics.iter().flat_map(with_each)
 }
 
 #[cfg(test)]
@@ -283,7 +284,7 @@ mod tests {
             ),
             (
                 "[[database]]\npack = \"business\"\ndsn = \"sqlite:/x.db\"\n[[database]]\nname = \"b\"\npack = \"business\"\ndsn = \"sqlite:/y.db\"",
-                "/etc/sql.toml:4: business_revenue_total comes from business/revenue and from b/revenue; tell them apart",
+                "/etc/sql.toml:4: business_revenue_total comes from business/revenue and business_revenue_total from b/revenue; tell them apart",
             ),
         ] {
             let refused = refusal(text);

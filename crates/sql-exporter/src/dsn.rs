@@ -82,6 +82,11 @@ impl Dsn {
         let Some((scheme, _)) = text.split_once(':') else {
             bail!("no address; write postgres://user:password@host:5432/database, mysql://… or sqlite:/path");
         };
+        ensure!(
+            scheme == "sqlite" || is_encoded(text),
+            "the address is not like postgres://user:password@host:5432/database; \
+             percent-encode special characters of user and password: %23 is #, %2F /, %3F ?, %40 @"
+        );
         let secrets = secrets(text);
         let unreadable = |error: sqlx::Error| {
             let error = hide(&error.to_string(), &secrets);
@@ -202,6 +207,16 @@ fn authority(text: &str) -> Option<&str> {
     Some(&rest[..end])
 }
 
+/// Whether nothing shows that a password stands there as it is: one with `/`, `#` or `?` would be taken for the path or the
+/// parameters from there on, and be shown.
+fn is_encoded(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let behind = rest.find(['/', '?', '#']).map_or("", |end| &rest[end..]);
+    !behind.contains(['@', '#'])
+}
+
 fn secrets(text: &str) -> Vec<String> {
     let user = authority(text).and_then(|authority| Some(authority.rsplit_once('@')?.0));
     let password = user.and_then(|user| Some(user.split_once(':')?.1));
@@ -282,6 +297,13 @@ mod tests {
             "postgres://me:hunter2@db/x?sslmode=hunter2",
             "mysql://me:hunter2@db/x?ssl-mode=hunter2",
             "hunter2",
+            "postgres://me:12/34hunter2@127.0.0.1:5432/db",
+            "postgres://me:hunter2/34@127.0.0.1:5432/db",
+            "mysql://me:hunter2#34@h/db",
+            "mysql://me:34#hunter2",
+            "postgres://me:12?sslhunter2@h/db",
+            "postgres:me:hunter2@h/db",
+            "postgres://me@h/db?password=hunter2#x",
         ] {
             let error = format!("{:#}", Dsn::parse(text).err().expect("refused"));
             assert!(!error.contains("hunter2"), "{error}");

@@ -66,6 +66,15 @@ impl Failure {
             text: text.into(),
         }
     }
+
+    /// As one of connecting, when nothing was asked yet.
+    pub(crate) fn of_connecting(self) -> Self {
+        let kind = match self.kind {
+            Kind::Query => Kind::Connection,
+            kind => kind,
+        };
+        Self { kind, ..self }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -79,6 +88,8 @@ impl From<sqlx::Error> for Failure {
         let kind = match &error {
             sqlx::Error::Database(error) => of_database(error.as_ref()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Kind::Value,
+            // What the driver does not know how to answer, such as COPY.
+            sqlx::Error::Protocol(_) => Kind::Query,
             _ => Kind::Connection,
         };
         let text = match &error {
@@ -106,15 +117,16 @@ fn of_database(error: &dyn DatabaseError) -> Kind {
     }
 }
 
+/// Why an SQLite file is not read.
+pub(crate) const IDLE_WAL: &str = "the file is in WAL mode and no program has it open, so that reading would write to its folder; \
+     keep it open in the program that writes to it, or end its WAL mode: PRAGMA journal_mode = DELETE";
+
 /// What SQLite's errors do not say. The other databases' codes have five characters.
 fn hint(code: Option<&str>) -> Option<&'static str> {
     match code? {
         "14" => Some("the file is missing, or may not be read"),
         // Its shared memory would have to be made, or to be recovered.
-        "264" | "1288" | "1544" => Some(
-            "the file is in WAL mode and no program that writes to it has it open; \
-             it is then read only by who may write to its folder",
-        ),
+        "264" | "1288" | "1544" => Some(IDLE_WAL),
         _ => None,
     }
 }
@@ -161,6 +173,19 @@ fn of_sqlite(code: u32, message: &str) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_the_driver_does_not_know_is_no_lost_connection() {
+        let kind = |error| Failure::from(error).kind;
+        assert_eq!(
+            kind(sqlx::Error::Protocol("unexpected CopyOutResponse".into())),
+            Kind::Query
+        );
+        assert_eq!(
+            kind(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())),
+            Kind::Connection
+        );
+    }
 
     #[test]
     fn states_of_postgresql() {

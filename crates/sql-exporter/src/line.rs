@@ -11,11 +11,13 @@ use sqlx::{
     Row as _, SqliteConnection,
 };
 use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::dsn::{Dsn, Options};
 use crate::failure::{Failure, Kind};
-use crate::table::Table;
+use crate::file;
+use crate::table::{Row, Table};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -23,6 +25,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a lock may be waited for: what watches must not queue up behind what works.
 const LOCK: Duration = Duration::from_secs(1);
+/// What the values of a result may take up: far more than metrics are made from.
+const MOST_BYTES: usize = 16 << 20;
 /// Steps of SQLite's machine between two looks at the clock; far below a millisecond.
 const STEPS: i32 = 1000;
 
@@ -45,7 +49,10 @@ impl Line {
     pub(crate) fn new(dsn: &Dsn) -> Self {
         match dsn.options().clone() {
             Options::Postgres(options) => Self::Postgres(Wire::new(*options)),
-            Options::Sqlite(options) => Self::Sqlite(Wire::new(options.busy_timeout(LOCK))),
+            Options::Sqlite(options) => {
+                // No row is read before it is asked for.
+                Self::Sqlite(Wire::new(options.busy_timeout(LOCK).row_buffer_size(1)))
+            }
             Options::Mysql(options) => Self::Mysql(Wire::new(*options)),
         }
     }
@@ -61,10 +68,15 @@ impl Line {
 }
 
 /// What differs between the databases.
-pub(crate) trait Session: Connection {
+pub(crate) trait Session: Connection + Sized {
     /// Whether a connection is used again. A file may be replaced by another of its name, and who has the first one open
     /// would never notice.
     const IS_KEPT: bool;
+
+    /// Connects.
+    async fn open(options: &Self::Options) -> Result<Self, Failure> {
+        Ok(Self::connect_with(options).await?)
+    }
 
     /// Opens a transaction that may only read, with a time limit that the database itself keeps.
     async fn start(&mut self, timeout: Duration) -> sqlx::Result<()>;
@@ -89,6 +101,15 @@ impl Session for PgConnection {
 
 impl Session for SqliteConnection {
     const IS_KEPT: bool = false;
+
+    async fn open(options: &Self::Options) -> Result<Self, Failure> {
+        let path = options.get_filename().to_owned();
+        let options = options.clone().filename(file::name(&path));
+        // A file of the network may take its time.
+        let checked = spawn_blocking(move || file::check(&path)).await;
+        checked.map_err(|panic| Failure::new(Kind::Connection, panic.to_string()))??;
+        Ok(Self::connect_with(&options).await?)
+    }
 
     async fn start(&mut self, timeout: Duration) -> sqlx::Result<()> {
         let end = Instant::now() + timeout;
@@ -145,8 +166,9 @@ where
                 answer => return answer,
             }
         }
-        let connection = match timeout(CONNECT, C::connect_with(&self.options)).await {
-            Ok(connection) => connection?,
+        let connection = match timeout(CONNECT, C::open(&self.options)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(failure)) => return Err(failure.of_connecting()),
             Err(_) => {
                 return Err(Failure::new(
                     Kind::Connection,
@@ -202,6 +224,7 @@ where
     for<'r> String: Decode<'r, C::Database>,
 {
     let mut table = Table::default();
+    let mut bytes = 0;
     let mut rows = sqlx::raw_sql(sql).fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
         if table.rows.is_empty() {
@@ -216,7 +239,13 @@ where
             return Err(Failure::new(Kind::Rows, format!("more than {most} rows; {hint}")));
         }
         let values = (0..table.columns.len()).map(|i| row.try_get_unchecked::<Option<String>, _>(i));
-        table.rows.push(values.collect::<Result<_, _>>()?);
+        let values = values.collect::<Result<Row, _>>()?;
+        bytes += values.iter().flatten().map(String::len).sum::<usize>();
+        if bytes > MOST_BYTES {
+            let text = format!("more than {} MiB of values; select less", MOST_BYTES >> 20);
+            return Err(Failure::new(Kind::Rows, text));
+        }
+        table.rows.push(values);
     }
     Ok(table)
 }

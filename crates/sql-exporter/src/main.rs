@@ -4,6 +4,7 @@ mod board;
 mod config;
 mod dsn;
 mod failure;
+mod file;
 mod line;
 mod packs;
 mod parameters;
@@ -18,10 +19,8 @@ mod text;
 mod watches;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use exporter::{App, Exporter};
-use watches::{SqlCollector, Watches};
+use exporter::App;
 
 const APP: App = App {
     name: "sql-exporter",
@@ -31,11 +30,5 @@ const APP: App = App {
 };
 
 fn main() -> ExitCode {
-    exporter::run(&APP, |flags: &config::Flags, common| {
-        let watches = Watches::new(config::read(flags, common)?, common.once)?;
-        let collector = SqlCollector(Arc::clone(&watches));
-        let (flags, common) = (flags.clone(), common.clone());
-        Ok(Exporter::new(vec![Box::new(collector)])
-            .on_reload(move || watches.apply(config::read(&flags, &common)?)))
-    })
+    exporter::run(&APP, watches::exporter)
 }

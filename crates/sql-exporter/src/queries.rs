@@ -148,10 +148,7 @@ fn query(raw: RawQuery, dialect: Dialect, parameters: &Parameters) -> anyhow::Re
         bail!("query {name:?} has no SQL for {}", dialect.word());
     };
     let sql = parameters.fill(&sql)?;
-    ensure!(
-        sql::is_one_statement(&sql),
-        "query {name:?}: one statement is asked, and this holds another behind a semicolon"
-    );
+    sql::check(&sql).with_context(|| format!("query {name:?}"))?;
     ensure!(
         raw.max_rows > 0 && raw.max_series > 0,
         "query {name:?}: a limit of 0 allows nothing"
@@ -168,10 +165,11 @@ fn query(raw: RawQuery, dialect: Dialect, parameters: &Parameters) -> anyhow::Re
         })
         .collect::<Result<Vec<_>, _>>()?;
     for (i, metric) in metrics.iter().enumerate() {
-        for earlier in metrics[..i].iter().filter(|earlier| earlier.name == metric.name) {
+        for earlier in &metrics[..i] {
             ensure!(
-                metric.kind() == earlier.kind() && !metric.overlaps(earlier),
-                "metric {:?} is there twice; tell them apart with `constants`",
+                metric.fits(earlier, false),
+                "the metrics {:?} and {:?} have series of one name; tell them apart with `constants`, or give one another name",
+                earlier.name,
                 metric.name
             );
         }
@@ -240,7 +238,11 @@ fn metric(raw: RawMetric) -> anyhow::Result<Metric> {
     );
     if let Some(buckets) = &raw.buckets {
         let rises = buckets.windows(2).all(|pair| pair[0] < pair[1]);
-        ensure!(!buckets.is_empty() && rises, "`buckets` must rise");
+        let is_finite = buckets.iter().all(|bound| bound.is_finite());
+        ensure!(
+            !buckets.is_empty() && rises && is_finite,
+            "`buckets` are numbers that rise; the one for infinity comes by itself"
+        );
     }
     if let Some(states) = &raw.states {
         let different: BTreeSet<_> = states.iter().collect();
@@ -260,8 +262,9 @@ fn metric(raw: RawMetric) -> anyhow::Result<Metric> {
 }
 
 /// How names begin that are on the page anyway.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "process_",
+    "sql_databases",
     "sql_exporter_",
     "sql_probe_",
     "sql_query_",

@@ -85,8 +85,17 @@ impl Metric {
         family.push(&labels, 0.0)
     }
 
+    /// Whether the page can carry both; `apart` when the labels of their databases tell them apart.
+    pub(crate) fn fits(&self, other: &Self, apart: bool) -> bool {
+        if self.name == other.name {
+            self.kind() == other.kind() && (apart || !self.overlaps(other))
+        } else {
+            !self.has_part(&other.name) && !other.has_part(&self.name)
+        }
+    }
+
     /// Whether a series may come from both, with one set of labels of the database.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+    fn overlaps(&self, other: &Self) -> bool {
         let differs = |(label, value): &(String, String)| {
             other
                 .constants
@@ -94,6 +103,12 @@ impl Metric {
                 .any(|(theirs, other)| theirs == label && other != value)
         };
         !self.constants.iter().any(differs)
+    }
+
+    /// Whether it is a histogram with series of this name.
+    fn has_part(&self, name: &str) -> bool {
+        let part = name.strip_prefix(&self.name);
+        self.kind() == Kind::Histogram && matches!(part, Some("_bucket" | "_count" | "_sum"))
     }
 
     /// How Prometheus is to read it.

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use crate::failure::{Failure, Kind};
 use crate::query::{From, Metric, Missing, Query, Shape};
 use crate::table::{Row, Table, number};
+use crate::text::cell;
 
 /// A series of a query: which metric, and the values of its labels in the metric's order, a state last.
 pub(crate) type Key = (usize, Vec<String>);
@@ -242,8 +243,9 @@ fn add_states(
 ) -> Result<(), Failure> {
     if !states.iter().any(|state| state == current) {
         let text = format!(
-            "column {}: {current:?} is none of {}",
+            "column {}: {} is none of {}",
             metric.value,
+            cell(current),
             states.join(", ")
         );
         return Err(Failure::new(Kind::Value, text));

@@ -11,6 +11,10 @@ use crate::dsn::Dsn;
 use crate::failure::{Failure, Kind};
 use crate::line::{Limits, Line};
 use crate::table::Table;
+use crate::text::cut;
+
+/// Characters of an error in the log.
+const LONGEST_ERROR: usize = 500;
 
 /// A query, and where it is asked.
 pub(crate) struct Task {
@@ -56,6 +60,8 @@ impl Task {
             Err(failure) => {
                 if trouble.replace(failure.kind) != Some(failure.kind) {
                     let (kind, error) = (failure.kind.label(), self.dsn.hide(&failure.text));
+                    // Databases too repeat what is in a cell, whole.
+                    let error = cut(&error, LONGEST_ERROR).into_owned();
                     tracing::warn!(query, database, kind, error, "the query fails");
                 }
             }

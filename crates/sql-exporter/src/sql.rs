@@ -1,58 +1,54 @@
-//! Just enough of SQL's grammar to see that a text holds one statement: what ends the transaction that may only read
-//! could else be followed by what writes.
+//! Just enough of SQL's grammar to see that a text is one statement that reads. What follows the first one could end the
+//! transaction that may only read, and write.
 
-/// Whether nothing follows the first semicolon outside quotes and comments.
-pub(crate) fn is_one_statement(text: &str) -> bool {
+use anyhow::ensure;
+
+/// How a statement begins that reads.
+const READING: [&str; 5] = ["SELECT", "WITH", "VALUES", "TABLE", "SHOW"];
+
+/// Refuses what is not plainly one statement that reads.
+///
+/// Where quotes and comments end is a matter of the dialect, the server's settings and its version, so they are not looked
+/// for: without a semicolon there is one statement, however it is read.
+pub(crate) fn check(text: &str) -> anyhow::Result<()> {
+    let statement = text.trim_end_matches(|c: char| c == ';' || c.is_whitespace());
+    ensure!(
+        !statement.contains(';'),
+        "one statement is asked, and this may hold another behind a semicolon; \
+         leave semicolons out of comments, and write chr(59) or char(59) for one in a text"
+    );
+    let word = first_word(statement);
+    ensure!(
+        READING.iter().any(|reading| reading.eq_ignore_ascii_case(word)),
+        "the SQL begins with {word:?}; a query begins with {}",
+        READING.join(", ")
+    );
+    Ok(())
+}
+
+/// The word behind blanks, comments and parentheses; empty where there is none.
+fn first_word(text: &str) -> &str {
     let mut rest = text;
-    let mut ended = false;
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            ';' => {
-                ended = true;
-                1
-            }
-            c if c.is_whitespace() => c.len_utf8(),
-            _ => match comment(rest) {
-                Some(length) => length,
-                None if ended => return false,
-                None => quoted(rest).unwrap_or(c.len_utf8()),
-            },
+    loop {
+        rest = rest.trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+        let Some(length) = comment(rest) else {
+            break;
         };
         rest = &rest[length..];
     }
-    true
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+    &rest[..end.unwrap_or(rest.len())]
 }
 
-/// The length of the comment that begins here. One that MySQL runs, `/*! … */`, counts as none.
+/// The length of the comment that begins here. None for one that not every server reads alike: MySQL runs `/*! … */`, and
+/// PostgreSQL nests.
 fn comment(text: &str) -> Option<usize> {
-    if text.starts_with("--") {
+    if text.starts_with("--") || text.starts_with('#') {
         return Some(text.find('\n').map_or(text.len(), |end| end + 1));
     }
-    let body = text.strip_prefix("/*")?;
-    if body.starts_with(['!', 'M']) {
-        return None;
-    }
-    Some(body.find("*/").map_or(text.len(), |end| end + 4))
-}
-
-/// The length of the text in quotes that begins here: `'…'`, `"…"`, `` `…` ``, or PostgreSQL's `$tag$…$tag$`.
-fn quoted(text: &str) -> Option<usize> {
-    let quote = match text.chars().next()? {
-        quote @ ('\'' | '"' | '`') => quote.to_string(),
-        '$' => {
-            let end = text[1..].find('$')? + 2;
-            let tag = &text[1..end - 1];
-            let good = tag.chars().all(|c| c.is_alphanumeric() || c == '_');
-            if !good {
-                return None;
-            }
-            text[..end].to_owned()
-        }
-        _ => return None,
-    };
-    let body = &text[quote.len()..];
-    let end = body.find(&quote).map_or(body.len(), |end| end + quote.len());
-    Some(quote.len() + end)
+    let (body, _) = text.strip_prefix("/*")?.split_once("*/")?;
+    let is_plain = !body.starts_with(['!', 'M']) && !body.contains("/*");
+    is_plain.then_some(body.len() + 4)
 }
 
 #[cfg(test)]
@@ -65,42 +61,66 @@ mod tests {
     fn one_statement_may_end_and_be_explained() {
         for text in [
             "SELECT 1",
-            "SELECT 1;",
-            "SELECT 1; -- done; really\n",
-            "SELECT ';' AS \"a;b\", `c;d`, $x$ e; f $x$ /* ; g */ FROM t;;",
-            "SELECT 'it''s; fine'",
-            "-- first; a word\nSELECT 1",
-            "SELECT $1, 2 -- ; $",
+            "select 1;\n",
+            "SELECT 'it''s', \"a\", `b`, $x$ c $x$, E'\\'', [d'e] /* f */ FROM t;;",
+            "-- words\n# more\n/* and more */ (SELECT 1) UNION SELECT 2",
+            "WITH x AS (SELECT 1) SELECT * FROM x -- all",
+            "VALUES (1)",
         ] {
-            assert!(is_one_statement(text), "{text}");
+            assert!(check(text).is_ok(), "{text}");
         }
     }
 
     #[test]
-    fn a_second_statement_is_seen() {
+    fn what_may_be_a_second_statement_is_refused_however_it_is_quoted() {
         for text in [
             "SELECT 1; DELETE FROM t",
-            "COMMIT;DELETE FROM t",
-            "SELECT ';'; x",
-            "SELECT 1 /* ; */; x",
+            "SELECT E'\\'' AS l, 1 AS v; COMMIT; CREATE TABLE x(i int); COMMIT; SELECT 'x' AS l, 1 AS v --'",
+            "SELECT 1 AS [a'b], 2 AS v; COMMIT; VACUUM INTO '/tmp/x.db' --'",
+            "SELECT 1 # '\n; COMMIT -- '",
+            "SELECT 1 --'\n; COMMIT --'",
+            "SELECT '\\'; COMMIT; SELECT '",
+            "SELECT $a$'$a$; COMMIT; SELECT '$a$'",
             "SELECT 1; /*!50000 DELETE FROM t */",
-            "SELECT 1 -- \n; x",
+            "SELECT ';'",
         ] {
-            assert!(!is_one_statement(text), "{text}");
+            let refused = check(text).expect_err(text).to_string();
+            assert!(refused.contains("semicolon"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_read_is_refused() {
+        for text in [
+            "",
+            " ;",
+            "-- a comment",
+            "/* a comment */",
+            "/* SELECT",
+            "/*! DELETE FROM t */",
+            "/*M!100100 DELETE FROM t */ SELECT 1",
+            "/* /* */ SELECT 1 */ DELETE FROM t",
+            "COMMIT",
+            "COPY t TO STDOUT",
+            "VACUUM INTO '/tmp/x.db'",
+            "ATTACH '/tmp/x.db' AS x",
+            "SELECTED",
+        ] {
+            let refused = check(text).expect_err(text).to_string();
+            assert!(refused.contains("a query begins with SELECT"), "{refused}");
         }
     }
 
     proptest! {
         #[test]
-        fn any_text_is_judged(text in ".{0,60}", quotes in "[;'\"`$*/! a\n-]{0,40}") {
-            is_one_statement(&text);
-            is_one_statement(&quotes);
+        fn any_text_is_judged(text in ".{0,60}", quotes in "[;'\"`$*/#! a\n-]{0,40}") {
+            let _ = (check(&text), check(&quotes));
         }
 
         #[test]
-        fn what_follows_a_statement_is_seen(first in "[a-z0-9 (),.=]{1,30}", second in "[a-z]{1,10}") {
-            let separated = format!("{first};{second}");
-            prop_assert!(!is_one_statement(&separated));
+        fn nothing_hides_a_second_statement(first in "[^;]{0,30}", second in "[a-z]{1,10}") {
+            let text = format!("SELECT {first};{second}");
+            prop_assert!(check(&text).is_err());
         }
     }
 }

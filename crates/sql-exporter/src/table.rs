@@ -1,6 +1,7 @@
 //! The result of a query, as text: every database writes numbers as text, whatever their type.
 
 use crate::failure::{Failure, Kind};
+use crate::text::cell;
 
 /// Column names and rows.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ pub(crate) fn number(text: &str, column: &str) -> Result<f64, Failure> {
         let hint = "take times as seconds, for instance with extract(epoch from …)";
         Failure::new(
             Kind::Value,
-            format!("column {column}: {text:?} is no number; {hint}"),
+            format!("column {column}: {} is no number; {hint}", cell(text)),
         )
     })
 }

@@ -28,6 +28,8 @@ enum Kept {
     Counter {
         raw: f64,
         total: f64,
+        /// Shows 0 until a page did.
+        is_new: bool,
     },
     Histogram(Distribution),
 }
@@ -41,8 +43,15 @@ pub(crate) struct Taken {
 }
 
 impl Tally {
-    /// Takes a result in.
-    pub(crate) fn take(&mut self, query: &Query, mut readings: Readings) -> Taken {
+    /// Takes a result in; `shown` when the one before was on a page.
+    pub(crate) fn take(&mut self, query: &Query, mut readings: Readings, shown: bool) -> Taken {
+        if shown {
+            for kept in self.known.values_mut() {
+                if let Kept::Counter { is_new, .. } = kept {
+                    *is_new = false;
+                }
+            }
+        }
         self.settle_missing(query, &mut readings);
         let mut taken = Taken::default();
         let mut rows: BTreeMap<usize, HashSet<String>> = BTreeMap::new();
@@ -123,20 +132,19 @@ impl Tally {
             From::Start if self.begun => 0.0,
             From::Start => now,
         };
-        // A group that comes up later shows 0 until the next run: from a series that begins with 3, `increase()`
-        // would never see these 3, and a first security incident would raise no alert.
-        let now = if self.begun && !self.known.contains_key(key) {
-            0.0
-        } else {
-            now
-        };
+        // A group that comes up later shows 0 first: from a series that begins with 3, `increase()` would never see
+        // these 3, and a first security incident would raise no alert.
         let kept = self.known.entry(key.clone()).or_insert(Kept::Counter {
             raw: begin,
             total: 0.0,
+            is_new: self.begun,
         });
-        let Kept::Counter { raw, total } = kept else {
+        let Kept::Counter { raw, total, is_new } = kept else {
             unreachable!("a metric has one shape")
         };
+        if *is_new {
+            return 0.0;
+        }
         if now > *raw {
             *total += now - *raw;
         }
@@ -217,7 +225,7 @@ mod tests {
         /// rises of its aggregate, and the cap holds.
         #[test]
         fn counters_only_rise(
-            results in prop::collection::vec(prop::collection::btree_map("[a-e]", -1e3..1e6_f64, 0..5), 1..20),
+            results in prop::collection::vec((prop::collection::btree_map("[a-e]", -1e3..1e6_f64, 0..5), any::<bool>()), 1..20),
             max_series in 1..6_usize,
             start in any::<bool>(),
         ) {
@@ -227,7 +235,7 @@ mod tests {
             let mut shown: BTreeMap<String, f64> = BTreeMap::new();
             let mut most: BTreeMap<String, f64> = BTreeMap::new();
             let mut last: BTreeMap<String, f64> = BTreeMap::new();
-            for result in results {
+            for (result, shows) in results {
                 for label in ["a", "b", "c", "d", "e"] {
                     let now = result.get(label).copied().unwrap_or(0.0);
                     let rise = now - last.insert(label.to_owned(), now).unwrap_or(0.0);
@@ -236,7 +244,7 @@ mod tests {
                 let pairs = result.iter().map(|(label, value)| {
                     ((0, vec![label.clone()]), Reading::Counter(*value, from))
                 });
-                let taken = tally.take(&query, pairs.collect());
+                let taken = tally.take(&query, pairs.collect(), shows);
                 let now: BTreeMap<String, f64> = numbers(&taken)
                     .into_iter()
                     .map(|(label, value)| (label.to_owned(), value))
@@ -264,7 +272,7 @@ mod tests {
                 let ids = first..first + width;
                 seen.extend(ids.clone());
                 let rows = ids.map(|id| (id.to_string(), f64::from(id % 10))).collect();
-                let taken = tally.take(&query, readings(&[("a", Reading::Observations(rows))]));
+                let taken = tally.take(&query, readings(&[("a", Reading::Observations(rows))]), true);
                 let Value::Distribution(distribution) = &taken.samples[0].value else {
                     panic!("a histogram");
                 };
@@ -278,7 +286,7 @@ mod tests {
         let query = query(Shape::Counter { from: From::Database }, Missing::Absent, 10);
         let mut tally = Tally::default();
         let mut take = |value| {
-            let taken = tally.take(&query, readings(&[("a", counter(value))]));
+            let taken = tally.take(&query, readings(&[("a", counter(value))]), true);
             numbers(&taken)[0].1
         };
         assert_eq!(
@@ -291,9 +299,9 @@ mod tests {
     fn a_counter_whose_group_vanished_keeps_its_total_and_goes_on() {
         let query = query(Shape::Counter { from: From::Database }, Missing::Absent, 10);
         let mut tally = Tally::default();
-        tally.take(&query, readings(&[("a", counter(5.0))]));
-        assert_eq!(numbers(&tally.take(&query, Readings::new())), [("a", 5.0)]);
-        let taken = tally.take(&query, readings(&[("a", counter(2.0))]));
+        tally.take(&query, readings(&[("a", counter(5.0))]), true);
+        assert_eq!(numbers(&tally.take(&query, Readings::new(), true)), [("a", 5.0)]);
+        let taken = tally.take(&query, readings(&[("a", counter(2.0))]), true);
         assert_eq!(numbers(&taken), [("a", 7.0)]);
     }
 
@@ -302,26 +310,37 @@ mod tests {
         let query = query(Shape::Counter { from: From::Start }, Missing::Absent, 10);
         let mut tally = Tally::default();
         let mut take = |value| {
-            let taken = tally.take(&query, readings(&[("a", Reading::Counter(value, From::Start))]));
+            let taken = tally.take(
+                &query,
+                readings(&[("a", Reading::Counter(value, From::Start))]),
+                true,
+            );
             numbers(&taken)[0].1
         };
         assert_eq!(Vec::from([100.0, 130.0].map(&mut take)), [0.0, 30.0]);
     }
 
     #[test]
-    fn a_group_that_comes_up_later_begins_with_0() {
+    fn a_group_that_comes_up_later_shows_0_until_a_page_did() {
         let query = query(Shape::Counter { from: From::Database }, Missing::Absent, 10);
         let mut tally = Tally::default();
-        tally.take(&query, readings(&[("a", counter(5.0))]));
-        let mut take = || {
-            let taken = tally.take(&query, readings(&[("a", counter(5.0)), ("b", counter(3.0))]));
+        tally.take(&query, readings(&[("a", counter(5.0))]), false);
+        let mut take = |raw, shown| {
+            let taken = tally.take(
+                &query,
+                readings(&[("a", counter(5.0)), ("b", counter(raw))]),
+                shown,
+            );
             numbers(&taken)
                 .iter()
                 .map(|(_, value)| *value)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(take(), [5.0, 0.0]);
-        assert_eq!(take(), [5.0, 3.0]);
+        assert_eq!(take(3.0, true), [5.0, 0.0]);
+        assert_eq!(take(3.0, false), [5.0, 0.0]);
+        assert_eq!(take(4.0, false), [5.0, 0.0]);
+        assert_eq!(take(4.0, true), [5.0, 4.0]);
+        assert_eq!(take(6.0, false), [5.0, 6.0]);
     }
 
     #[test]
@@ -329,8 +348,8 @@ mod tests {
         for (missing, expected) in [(Missing::Absent, &[][..]), (Missing::Zero, &[("a", 0.0)][..])] {
             let query = query(Shape::Gauge, missing, 10);
             let mut tally = Tally::default();
-            tally.take(&query, readings(&[("a", Reading::Gauge(5.0))]));
-            assert_eq!(numbers(&tally.take(&query, Readings::new())), expected);
+            tally.take(&query, readings(&[("a", Reading::Gauge(5.0))]), true);
+            assert_eq!(numbers(&tally.take(&query, Readings::new(), true)), expected);
         }
     }
 
@@ -339,10 +358,11 @@ mod tests {
         let query = query(Shape::Gauge, Missing::Absent, 2);
         let mut tally = Tally::default();
         let gauge = |value| Reading::Gauge(value);
-        tally.take(&query, readings(&[("x", gauge(1.0)), ("y", gauge(1.0))]));
+        tally.take(&query, readings(&[("x", gauge(1.0)), ("y", gauge(1.0))]), true);
         let taken = tally.take(
             &query,
             readings(&[("a", gauge(2.0)), ("x", gauge(2.0)), ("y", gauge(2.0))]),
+            true,
         );
         assert_eq!(
             (numbers(&taken), taken.dropped),
@@ -365,8 +385,8 @@ mod tests {
                 .collect();
             readings(&[("a", Reading::Observations(rows))])
         };
-        tally.take(&query, rows(&[("1", 0.5), ("2", 5.0)]));
-        let taken = tally.take(&query, rows(&[("2", 5.0), ("3", 50.0)]));
+        tally.take(&query, rows(&[("1", 0.5), ("2", 5.0)]), true);
+        let taken = tally.take(&query, rows(&[("2", 5.0), ("3", 50.0)]), true);
         let expected = Distribution {
             buckets: vec![(1.0, 1), (10.0, 2)],
             sum: 55.5,

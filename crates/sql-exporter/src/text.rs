@@ -1,5 +1,6 @@
-//! Durations, as people write them.
+//! Durations as people write them, and texts as the log shows them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize as _, Deserializer, de};
@@ -39,6 +40,19 @@ pub(crate) fn line(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// The beginning of a text from outside: as many characters as the log may hold of it.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// A value of a cell, for errors.
+pub(crate) fn cell(value: &str) -> String {
+    format!("{:?}", cut(value, 40))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -72,5 +86,13 @@ mod tests {
         for bad in ["", "5", "s", "1.5s", "-1s", "5 s", "99999999999999999999s"] {
             assert_eq!(duration(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_long_is_cut_between_characters() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöü", 2), "äö…");
+        assert_eq!(cell("x\n"), "\"x\\n\"");
+        assert_eq!(cell(&"x".repeat(3_000_000)).chars().count(), 43);
     }
 }

@@ -1,16 +1,17 @@
 //! The watched databases, each on a thread of its own, and the collector that shows what they said.
 
+use std::process::exit;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use exporter::{CollectError, Collector, Family};
+use exporter::{CollectError, Collector, Common, Exporter, Family};
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use crate::board::{self, Entry};
-use crate::config::Settings;
+use crate::config::{self, Flags, Settings};
 use crate::line::Line;
 use crate::query::{Missing, Query};
 use crate::schedule::Task;
@@ -18,8 +19,22 @@ use crate::schedule::Task;
 /// `--once` waits at most this long for every query's first run; less than the library waits for the page.
 const FIRST_RUNS: Duration = Duration::from_secs(25);
 
+/// The exporter; with `--config.check`, the end of the program.
+pub(crate) fn exporter(flags: &Flags, common: &Common) -> anyhow::Result<Exporter> {
+    let settings = config::read(flags, common)?;
+    if flags.check {
+        // Nothing was begun yet that would have to be ended.
+        exit(0);
+    }
+    let watches = Watches::new(settings, common.once)?;
+    let collector = SqlCollector(Arc::clone(&watches));
+    let (flags, common) = (flags.clone(), common.clone());
+    Ok(Exporter::new(vec![Box::new(collector)])
+        .on_reload(move || watches.apply(config::read(&flags, &common)?)))
+}
+
 /// All databases.
-pub(crate) struct Watches {
+struct Watches {
     watched: Mutex<Vec<Watch>>,
     /// Wait for the first runs before the page.
     once: bool,
@@ -35,7 +50,7 @@ struct Watch {
 }
 
 impl Watches {
-    pub(crate) fn new(settings: Vec<Settings>, once: bool) -> anyhow::Result<Arc<Self>> {
+    fn new(settings: Vec<Settings>, once: bool) -> anyhow::Result<Arc<Self>> {
         let watches = Self {
             watched: Mutex::default(),
             once,
@@ -46,7 +61,7 @@ impl Watches {
 
     /// Changes to these settings. A database whose settings stay goes on as it is; a query that stays in one that
     /// changed keeps its counters.
-    pub(crate) fn apply(&self, settings: Vec<Settings>) -> anyhow::Result<()> {
+    fn apply(&self, settings: Vec<Settings>) -> anyhow::Result<()> {
         if settings.is_empty() {
             tracing::warn!("no database is configured, so nothing is asked; name one in --config.file");
         }
@@ -159,7 +174,7 @@ fn run(settings: &Settings, entries: &[Arc<Entry>], stopped: oneshot::Receiver<(
 }
 
 /// The one collector. It asks nobody: the page shows what the queries' own timers brought.
-pub(crate) struct SqlCollector(pub(crate) Arc<Watches>);
+struct SqlCollector(Arc<Watches>);
 
 impl Collector for SqlCollector {
     fn name(&self) -> &'static str {

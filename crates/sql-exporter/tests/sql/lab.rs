@@ -73,8 +73,14 @@ impl Lab {
 
     /// `--once` with whatever it ends with.
     pub(crate) fn output(&self) -> Output {
+        self.run(&["--once"])
+    }
+
+    /// The program with these flags, until it ends by itself.
+    pub(crate) fn run(&self, flags: &[&str]) -> Output {
         Command::new(PROGRAM)
-            .args(["--once", &self.flag()])
+            .args(flags)
+            .arg(self.flag())
             .output()
             .expect("run the program")
     }

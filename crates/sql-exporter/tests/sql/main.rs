@@ -1,5 +1,6 @@
 //! The real program with real databases.
 
+mod check;
 mod golden;
 mod lab;
 mod litellm;

@@ -73,7 +73,11 @@ fn the_server_ends_what_takes_too_long_and_nothing_is_written() {
         "own.toml",
         &[
             query("hung", "300ms", "SELECT pg_sleep(60), 1 AS n"),
-            query("write", "10s", "INSERT INTO t VALUES (1) RETURNING n"),
+            query(
+                "write",
+                "10s",
+                "WITH x AS (INSERT INTO t VALUES (1) RETURNING n) SELECT n FROM x",
+            ),
             query("many", "10s", "SELECT n FROM generate_series(1, 1000000) AS n"),
             query(
                 "zone",

@@ -84,41 +84,71 @@ fn refusals_name_file_line_and_what_to_do() {
     let metric = "[[query.metric]]\nname = \"x\"\nhelp = \"X.\"\ntype = \"gauge\"\nvalue = \"x\"\n";
     for (queries, expected) in [
         (
-            format!("[[query]]\nname = \"q\"\nsql = \"x\"\nintervall = \"1s\"\n{metric}"),
+            format!("[[query]]\nname = \"q\"\nsql = \"SELECT x\"\nintervall = \"1s\"\n{metric}"),
             "unknown field `intervall`",
         ),
         (
-            format!("[[query]]\nname = \"q\"\nsql = \"x\"\ninterval = \"1\"\n{metric}"),
+            format!("[[query]]\nname = \"q\"\nsql = \"SELECT x\"\ninterval = \"1\"\n{metric}"),
             "is no duration above 0",
         ),
         (
-            format!("[[query]]\nname = \"q\"\nsql = \"${{t}}\"\n{metric}"),
+            format!("[[query]]\nname = \"q\"\nsql = \"SELECT ${{t}}\"\n{metric}"),
             "which [parameters] lacks",
         ),
         (
-            format!("[[query]]\nname = \"q\"\nsql.postgres = \"x\"\n{metric}"),
+            format!("[[query]]\nname = \"q\"\nsql.postgres = \"SELECT x\"\n{metric}"),
             "has no SQL for sqlite",
         ),
         (
             format!(
-                "[[query]]\nname = \"q\"\nsql = \"x\"\n{}",
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}",
                 metric.replace("\"x\"\nhelp", "\"x y\"\nhelp")
             ),
             "is not a metric name",
         ),
         (
             format!(
-                "[[query]]\nname = \"q\"\nsql = \"x\"\n{}",
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}",
                 metric.replace("gauge", "counter")
             ),
             "a counter's name ends with _total",
         ),
         (
             format!(
-                "[[query]]\nname = \"q\"\nsql = \"x\"\n{}",
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}",
                 metric.replace("gauge", "histogram")
             ),
             "`id` is missing",
+        ),
+        (
+            format!("[[query]]\nname = \"q\"\nsql = \"\"\n{metric}"),
+            "a query begins with SELECT",
+        ),
+        (
+            format!("[[query]]\nname = \"q\"\nsql = \"-- nothing yet\"\n{metric}"),
+            "a query begins with SELECT",
+        ),
+        (
+            format!(
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}",
+                metric.replace("\"x\"\nhelp", "\"sql_databases\"\nhelp")
+            ),
+            "the exporter itself uses names",
+        ),
+        (
+            format!(
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}{}",
+                metric.replace("\"x\"\nhelp", "\"x_count\"\nhelp"),
+                metric.replace("\"gauge\"", "\"histogram\"\nid = \"id\"\nbuckets = [1.0]")
+            ),
+            "have series of one name; tell them apart",
+        ),
+        (
+            format!(
+                "[[query]]\nname = \"q\"\nsql = \"SELECT x\"\n{}",
+                metric.replace("\"gauge\"", "\"histogram\"\nid = \"id\"\nbuckets = [1.0, inf]")
+            ),
+            "the one for infinity comes by itself",
         ),
     ] {
         let lab = Lab::new();
@@ -145,4 +175,25 @@ fn a_password_in_the_configuration_is_refused_and_not_printed() {
     assert!(!output.status.success());
     assert!(log.contains("dsn_file") && log.contains("sql.toml:1"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn a_password_that_is_not_encoded_is_refused_and_not_printed() {
+    for address in [
+        "postgres://me:12/34hunter2@127.0.0.1:5432/db",
+        "postgres://me:12#34hunter2@127.0.0.1:5432/db",
+        "mysql://me:12?34hunter2@127.0.0.1:3306/db",
+    ] {
+        let lab = Lab::new();
+        lab.write("dsn", address);
+        lab.write(
+            "sql.toml",
+            "[[database]]\npack = \"business\"\ndsn_file = \"dsn\"\n",
+        );
+        let output = lab.output();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(log.contains("percent-encode"), "{log}");
+        assert!(!log.contains("me:12") && !log.contains("hunter2"), "{log}");
+    }
 }

@@ -114,3 +114,40 @@ fn an_sqlite_file_in_wal_mode_is_read_while_it_is_written_to() {
     assert!(log.contains("WAL"), "the log says what to do: {log}");
     assert_eq!(contents(&lab), before);
 }
+
+/// Its owner, who may write to the folder, reads it without writing too.
+#[test]
+fn an_sqlite_file_in_wal_mode_is_left_alone_by_its_owner() {
+    let lab = lab("WAL");
+    let page_and_log = || {
+        let output = lab.output();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        (text(output.stdout), text(output.stderr))
+    };
+    let before = contents(&lab);
+    let (page, log) = page_and_log();
+    assert_eq!(errors(&page, "test/q", "permission"), 1, "{log}{page}");
+    assert!(log.contains("WAL"), "the log says what to do: {log}");
+    assert_eq!(contents(&lab), before);
+    let address = lab.sqlite("data/test.db");
+    block_on(async {
+        let mut writer = SqliteConnection::connect(&address).await.expect("open");
+        writer.execute("INSERT INTO t VALUES (100)").await.expect("write");
+        let before = contents(&lab);
+        let (page, log) = page_and_log();
+        assert_eq!(value(&page, "own_count"), Some(142.0), "{log}{page}");
+        assert_eq!(contents(&lab), before);
+        // What a program leaves behind that was killed.
+        for suffix in ["", "-wal", "-shm"] {
+            let file = |name| lab.path().join(format!("data/{name}.db{suffix}"));
+            fs::copy(file("test"), file("left")).expect("copy");
+        }
+        writer.close().await.expect("close");
+    });
+    let configuration = fs::read_to_string(lab.path().join("sql.toml")).expect("read");
+    lab.write("sql.toml", &configuration.replace("test.db", "left.db"));
+    let before = contents(&lab);
+    let (page, log) = page_and_log();
+    assert_eq!(value(&page, "own_count"), Some(142.0), "{log}{page}");
+    assert_eq!(contents(&lab), before);
+}

@@ -44,10 +44,13 @@ fn each_kind_of_failure_is_told_apart() {
         ("SELECT missing AS n FROM t", "schema"),
         ("SELECT n FROM missing", "schema"),
         ("SELECT n AS other FROM t LIMIT 1", "schema"),
-        ("SELEKT", "query"),
+        ("SELECT FROM WHERE", "query"),
         ("SELECT n FROM t", "value"),
         ("SELECT 'x' AS n", "value"),
-        ("INSERT INTO t VALUES (3) RETURNING n", "permission"),
+        (
+            "WITH x AS (SELECT 3) INSERT INTO t SELECT * FROM x RETURNING n",
+            "permission",
+        ),
         (
             "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000000) SELECT n FROM r",
             "rows",
@@ -238,5 +241,76 @@ fn a_server_that_says_nothing_is_given_up() {
     });
     eventually("the silent one is given up", || {
         errors(&running.metrics(), "silent/depth", "connection") > 0
+    });
+}
+
+/// Opening a pipe would wait for ever, on a thread for each attempt.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let lab = Lab::new();
+    let made = std::process::Command::new("mkfifo")
+        .arg(lab.path().join("test.db"))
+        .status();
+    assert!(made.expect("run mkfifo").success());
+    lab.configure(&query("SELECT 1 AS n"));
+    let output = lab.output();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("no regular file"), "{log}");
+    assert_eq!(
+        errors(&String::from_utf8_lossy(&output.stdout), "test/q", "connection"),
+        1
+    );
+}
+
+#[test]
+fn a_result_of_many_bytes_is_refused_and_not_held() {
+    let page = page(
+        "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 1000) \
+         SELECT 1 AS n, hex(zeroblob(500000)) AS k FROM r",
+    );
+    assert_eq!(errors(&page, "test/q", "rows"), 1, "{page}");
+}
+
+#[test]
+fn the_log_holds_the_beginning_of_a_cell() {
+    let states = METRIC.replace("\"gauge\"", "\"state_set\"\nstates = [\"up\"]");
+    for metric in [METRIC, &states] {
+        let lab = Lab::new();
+        lab.run_sqlite("test.db", "CREATE TABLE t (n INTEGER);");
+        lab.configure(&query("SELECT 'x' || hex(zeroblob(100000)) AS n").replace(METRIC, metric));
+        let output = lab.output();
+        let log = String::from_utf8_lossy(&output.stderr);
+        let (kept, more) = ("0".repeat(39), "0".repeat(40));
+        assert!(log.contains(&kept) && !log.contains(&more), "{}", log.len());
+    }
+}
+
+/// However many runs go by before the next scrape: what came up is counted from a 0 that a page showed.
+#[test]
+fn the_first_page_with_a_new_group_shows_0() {
+    let lab = Lab::new();
+    lab.run_sqlite(
+        "test.db",
+        "CREATE TABLE t (k TEXT); INSERT INTO t VALUES ('old');",
+    );
+    lab.configure(
+        "[[query]]\nname = \"q\"\ninterval = \"20ms\"\nsql = \"SELECT k, count(*) AS n FROM t GROUP BY 1\"\n\
+         [[query.metric]]\nname = \"own_total\"\nhelp = \"X.\"\ntype = \"counter\"\nlabels = { k = \"k\" }\nvalue = \"n\"\n",
+    );
+    let running = lab.start();
+    eventually("the old group", || {
+        value(&running.metrics(), "own_total{k=\"old\"}") == Some(1.0)
+    });
+    lab.run_sqlite("test.db", "INSERT INTO t VALUES ('new');");
+    // Meant to be many runs; fewer would only make the test say less.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let mut first = None;
+    eventually("the new group", || {
+        first = value(&running.metrics(), "own_total{k=\"new\"}");
+        first.is_some()
+    });
+    assert_eq!(first, Some(0.0));
+    eventually("its count", || {
+        value(&running.metrics(), "own_total{k=\"new\"}") == Some(1.0)
     });
 }
