@@ -16,6 +16,9 @@ use crate::text::cut;
 /// Characters of an error in the log.
 const LONGEST_ERROR: usize = 500;
 
+/// A database that is away is looked for this often, so that it is asked soon when it is back.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// A query, and where it is asked.
 pub(crate) struct Task {
     pub(crate) entry: Arc<Entry>,
@@ -31,11 +34,16 @@ impl Task {
         let mut next = Instant::now();
         loop {
             let answer = self.ask().await;
-            self.report(self.entry.take(answer), &mut trouble);
+            let result = self.entry.take(answer);
+            let pause = match &result {
+                Err(failure) if failure.kind == Kind::Connection => query.interval.min(RETRY),
+                _ => query.interval,
+            };
+            self.report(result, &mut trouble);
             while next <= Instant::now() {
-                next += query.interval;
+                next += pause;
             }
-            sleep_until(next + jitter(query.interval)).await;
+            sleep_until(next + jitter(pause)).await;
         }
     }
 

@@ -69,6 +69,9 @@ fn everything_moves(lab: &Lab) {
         "brain_signal_queue_total",
         "business_revenue_total",
     ] {
+        let query = format!("{metric}{{machine=\"demo\"}}");
+        eventually(metric, || lab.query(&query).pop());
+        // What LiteLLM's books say is asked once a minute.
         eventually(metric, || {
             let moving = format!("changes({metric}{{machine=\"demo\"}}[2m]) > 0");
             lab.query(&moving).pop()
