@@ -105,35 +105,31 @@ fn workers(found: &Found, text: &mut String) {
         .iter()
         .map(|socket| format!("\"unix://{socket}\""))
         .collect();
-    // A table may stand there once, so the commented keys follow whichever header is written.
-    let mark = if sockets.is_empty() && !found.has(Thing::Engine) {
-        text.push_str(
-            "\n# Neither supervisord nor a container engine was found; when there is one:\n# [workers]\n",
-        );
-        "# "
-    } else {
-        text.push_str("\n[workers]                   # what runs your models\n");
-        ""
-    };
     if sockets.is_empty() {
+        text.push_str("\n# What runs your models; no supervisord was found:\n# [workers]\n");
         text.push_str("# supervisor = [\"unix:///var/run/supervisor.sock\"]\n# match = \"worker_*\"\n");
     } else {
         // Writing to a string cannot go wrong.
-        let _ = writeln!(text, "supervisor = [{}]\nmatch = \"*\"", sockets.join(", "));
+        let _ = writeln!(
+            text,
+            "\n[workers]                   # what runs your models\nsupervisor = [{}]\nmatch = \"*\"",
+            sockets.join(", ")
+        );
     }
-    let where_found = if found.has(Thing::Systemd) {
-        ""
-    } else {
-        ", where systemd runs"
+    let runs = |thing| {
+        if found.has(thing) {
+            "runs here"
+        } else {
+            "was not found"
+        }
     };
+    // Which of them are to run always, only the user knows: WorkerDown is critical.
     let _ = writeln!(
         text,
-        "# systemd = [\"worker@*.service\", \"ollama\"]   # units{where_found}; systemd_user: your own"
-    );
-    let docker = if found.has(Thing::Engine) { mark } else { "# " };
-    let _ = writeln!(
-        text,
-        "{docker}docker = true              # containers; or names: [\"brain-*\"]"
+        "# systemd = [\"worker@*.service\", \"ollama\"]   # units; systemd {}; systemd_user: your own\n\
+         # docker = [\"brain-*\"]      # containers; an engine {}; true: all of them, also those that have ended",
+        runs(Thing::Systemd),
+        runs(Thing::Engine)
     );
 }
 
@@ -238,7 +234,7 @@ mod tests {
         assert!(bare.contains(SIMULATED), "{bare}");
         assert!(bare.contains("\n# [workers]\n"), "{bare}");
         assert!(bare.contains("# A PostgreSQL server;"), "{bare}");
-        assert!(bare.contains("\n# docker = true"), "{bare}");
+        assert!(bare.contains("an engine was not found"), "{bare}");
 
         fs::create_dir_all(root.path().join("sys/class/powercap/intel-rapl:0")).expect("a zone");
         fs::create_dir_all(root.path().join("srv/brain/a.lance/_versions")).expect("a table");
@@ -254,7 +250,7 @@ mod tests {
         fs::write(root.path().join("proc/net/tcp"), sockets).expect("a table");
         let full = text(&Found::look(root.path(), None));
         assert!(full.contains("# PostgreSQL listens here;"), "{full}");
-        assert!(full.contains("\ndocker = true"), "{full}");
+        assert!(full.contains("an engine runs here"), "{full}");
         assert!(full.parse::<toml::Table>().is_ok(), "{full}");
         let all = "exporters = [\"node\", \"rapl\", \"gpu\", \"worker\", \"lancedb\"]\n";
         assert!(full.contains(all), "{full}");
