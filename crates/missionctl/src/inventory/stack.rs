@@ -23,7 +23,7 @@ pub(crate) struct Stack {
     pub(crate) profile: Profile,
     /// What is started on top of it.
     pub(crate) extras: Vec<Extra>,
-    /// rapl-exporter watches a made-up laptop instead of this machine.
+    /// The exporters watch a made-up machine instead of this one.
     pub(crate) demo: bool,
     /// How long samples are kept, as Prometheus writes it.
     pub(crate) retention_time: String,
