@@ -88,7 +88,8 @@ impl Instruments {
             .map_err(|source| InstrumentError { name, source })
     }
 
-    pub(crate) fn gather(&self) -> Vec<Family> {
+    /// What they say now; the page of an exporter that has them shows the same.
+    pub fn gather(&self) -> Vec<Family> {
         self.registry.gather().iter().filter_map(family).collect()
     }
 }

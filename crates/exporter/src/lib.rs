@@ -44,6 +44,7 @@ mod sampler;
 mod scrape;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod units;
 mod web;
 
