@@ -55,12 +55,19 @@ pub struct Service {
     pub privileged: bool,
     /// Devices of this machine.
     pub devices: Vec<Device>,
+    /// Kinds of devices that the container may open, whenever they come, such as `c 188:* rw`; type, major and minor
+    /// number as in the kernel's `Documentation/admin-guide/devices.txt`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_cgroup_rules: Vec<String>,
     /// Devices that a driver finds, such as GPUs (`deploy.resources.reservations.devices`).
     pub device_requests: Vec<DeviceRequest>,
     /// Groups of the user beyond its own, by name or number.
     pub group_add: Vec<String>,
     /// The process namespace: `host` or absent.
     pub pid: Option<String>,
+    /// The host name's namespace: `host` or absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uts: Option<String>,
     /// The user namespace: `host` or absent.
     pub userns_mode: Option<String>,
     /// The control group namespace: `host` or `private`.

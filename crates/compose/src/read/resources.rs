@@ -19,6 +19,7 @@ pub(super) fn of_service(service: &mut Service, fields: &mut Fields<'_>) {
         }
         service.devices.push(device);
     }
+    service.device_cgroup_rules = fields.each("device_cgroup_rules", device_rule);
     service.mem_limit = fields.bytes("mem_limit");
     let reservation = fields.take("mem_reservation");
     service.mem_reservation = reservation.as_ref().and_then(Item::bytes);
@@ -53,6 +54,23 @@ fn score(item: &Item<'_>) -> Option<i64> {
         item.refuse(format!("must be -1000 to 1000, but is {score}"));
     }
     inside.then_some(score)
+}
+
+/// `c 188:* rw`: a type, two numbers or stars, and what may be done.
+fn device_rule(item: &Item<'_>) -> Option<String> {
+    let rule = item.text()?;
+    let is_number =
+        |text: &str| text == "*" || (!text.is_empty() && text.chars().all(|c| c.is_ascii_digit()));
+    let parts: Vec<&str> = rule.split(' ').collect();
+    let is_good = matches!(parts[..], [kind, numbers, permissions]
+        if ["a", "b", "c"].contains(&kind)
+            && numbers.split_once(':').is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+            && !permissions.is_empty()
+            && permissions.chars().all(|c| "rwm".contains(c)));
+    if !is_good {
+        item.refuse(format!("must be like `c 188:* rw`, but is `{rule}`"));
+    }
+    is_good.then_some(rule)
 }
 
 /// `host`, `host:container` or `host:container:permissions`, or a map of the three.

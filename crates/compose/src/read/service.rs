@@ -11,13 +11,13 @@ use crate::yaml::{Bare, Value};
 
 /// The keys of a service that docker compose knows and this crate does not.
 #[rustfmt::skip]
-const KNOWN: [&str; 44] = [
+const KNOWN: [&str; 42] = [
     "annotations", "attach", "blkio_config", "cgroup_parent", "configs", "container_name", "cpu_count", "cpu_percent",
     "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpuset", "credential_spec",
-    "develop", "device_cgroup_rules", "dns", "dns_opt", "dns_search", "domainname", "env_file", "extends",
+    "develop", "dns", "dns_opt", "dns_search", "domainname", "env_file", "extends",
     "external_links", "gpus", "ipc", "isolation", "label_file", "links", "mac_address", "mem_swappiness", "models",
     "oom_kill_disable", "platform", "post_start", "pre_stop", "provider", "scale", "stdin_open", "storage_opt", "tty",
-    "use_api_socket", "uts", "volumes_from",
+    "use_api_socket", "volumes_from",
 ];
 
 /// Reads the service `name`.
@@ -98,6 +98,7 @@ fn rights(service: &mut Service, fields: &mut Fields<'_>) {
         _ => item.word(),
     });
     service.pid = namespace(fields, "pid", &["host"]);
+    service.uts = namespace(fields, "uts", &["host"]);
     service.userns_mode = namespace(fields, "userns_mode", &["host"]);
     service.cgroup = namespace(fields, "cgroup", &["host", "private"]);
 }

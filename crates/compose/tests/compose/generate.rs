@@ -481,7 +481,7 @@ fn life() -> BoxedStrategy<Service> {
         .boxed()
 }
 
-fn limits() -> BoxedStrategy<Service> {
+fn devices() -> BoxedStrategy<(Vec<Device>, Vec<String>)> {
     let device = (
         "/dev/[a-z]{1,5}",
         "/dev/[a-z]{1,5}",
@@ -497,6 +497,11 @@ fn limits() -> BoxedStrategy<Service> {
         devices.dedup_by(|one, other| one.container == other.container);
         devices
     });
+    let rules = vec("[abc] ([0-9]{1,3}|[*]):([0-9]{1,3}|[*]) (r|rw|rwm)", 0..3);
+    (devices, rules).boxed()
+}
+
+fn limits() -> BoxedStrategy<Service> {
     let which = prop_oneof![
         Just((Some(-1), Vec::new())),
         (1_i64..9).prop_map(|count| (Some(count), Vec::new())),
@@ -530,23 +535,32 @@ fn limits() -> BoxedStrategy<Service> {
     let rights = (set(), set(), set(), any::<bool>(), set(), pairs(), pairs());
     let host = || of(Just("host".to_owned()));
     (
-        devices,
+        devices(),
         vec(request, 0..3),
         ulimits,
         memory,
         counts,
         rights,
-        (host(), host(), host(), of(name())),
+        (host(), host(), host(), host(), of(name())),
     )
         .prop_map(
-            |(devices, device_requests, ulimits, memory, counts, rights, namespaces)| {
+            |(
+                (devices, device_cgroup_rules),
+                device_requests,
+                ulimits,
+                memory,
+                counts,
+                rights,
+                namespaces,
+            )| {
                 let (mem_limit, mem_reservation, memswap_limit, shm_size) = memory;
                 let (cpus, pids_limit, oom_score_adj) = counts;
                 let (cap_add, cap_drop, security_opt, privileged, group_add, sysctls, labels) = rights;
                 let reserved = !device_requests.is_empty();
-                let (pid, userns_mode, cgroup, runtime) = namespaces;
+                let (pid, uts, userns_mode, cgroup, runtime) = namespaces;
                 Service {
                     devices,
+                    device_cgroup_rules,
                     device_requests,
                     ulimits,
                     mem_limit,
@@ -564,6 +578,7 @@ fn limits() -> BoxedStrategy<Service> {
                     sysctls,
                     labels,
                     pid,
+                    uts,
                     userns_mode,
                     cgroup,
                     runtime,

@@ -477,12 +477,19 @@ services:
     pid: service:b
     userns_mode: private
   b: {image: b, network_mode: "service:a"}
+  c: {image: c, uts: private, device_cgroup_rules: ["c 188:*", "d 1:1 r", "c 1 r", "c 1:x r", "c 1:1 x", "c 1:1 rw"]}
 "#,
         &[
             "3: services.a: `network_mode` and `networks` contradict each other: leave one out",
             "7: services.a.pid: must be host, but is `service:b`",
             "8: services.a.userns_mode: must be host, but is `private`",
             "9: services.b.network_mode: must be bridge or host or none, but is `service:a`",
+            "10: services.c.device_cgroup_rules[0]: must be like `c 188:* rw`, but is `c 188:*`",
+            "10: services.c.device_cgroup_rules[1]: must be like `c 188:* rw`, but is `d 1:1 r`",
+            "10: services.c.device_cgroup_rules[2]: must be like `c 188:* rw`, but is `c 1 r`",
+            "10: services.c.device_cgroup_rules[3]: must be like `c 188:* rw`, but is `c 1:x r`",
+            "10: services.c.device_cgroup_rules[4]: must be like `c 188:* rw`, but is `c 1:1 x`",
+            "10: services.c.uts: must be host, but is `private`",
         ],
     ),
     (

@@ -109,6 +109,8 @@ fn container(service: &Service) -> Value {
         "privileged": yes(service.privileged),
         "group_add": service.group_add,
         "pid": service.pid,
+        "uts": service.uts,
+        "device_cgroup_rules": service.device_cgroup_rules,
         "userns_mode": service.userns_mode,
         "cgroup": service.cgroup,
     })
