@@ -7,12 +7,14 @@
 mod brain;
 mod business;
 mod database;
+mod devices;
 mod files;
 mod gpus;
 mod laptop;
 mod machine;
 mod queue;
 mod story;
+mod training;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -54,10 +56,41 @@ pub fn business(folder: &Path) -> PathBuf {
     folder.join("business.db")
 }
 
+/// The file that a trainer rewrites with its metrics.
+pub fn metrics(folder: &Path) -> PathBuf {
+    folder.join("training/latest_metrics.json")
+}
+
+/// Calls of the LLM orchestra, one JSON object a line.
+pub fn orchestra(folder: &Path) -> PathBuf {
+    folder.join("training/orchestra.jsonl")
+}
+
+/// Runs of other trainers.
+pub fn runs(folder: &Path) -> PathBuf {
+    folder.join("runs")
+}
+
+/// What the canary set scored last.
+pub fn canary_results(folder: &Path) -> PathBuf {
+    folder.join("training/canary_results.json")
+}
+
+/// Where training-exporter keeps the canary set's baseline and decisions.
+pub fn canary(folder: &Path) -> PathBuf {
+    folder.join("training/canary")
+}
+
+/// A folder like `/dev/serial/by-id`.
+pub fn devices(folder: &Path) -> PathBuf {
+    folder.join("devices")
+}
+
 /// Makes what exporters look for when they start, unless it is there: the counters of a machine that runs must not go
 /// back. The databases that sql-exporter asks come when the machine runs.
 pub fn prepare(folder: &Path) -> anyhow::Result<()> {
     laptop::prepare(folder)?;
     gpus::prepare(folder)?;
-    brain::prepare(folder)
+    brain::prepare(folder)?;
+    training::prepare(folder)
 }

@@ -10,10 +10,12 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::brain::Brain;
 use crate::business::Business;
+use crate::devices::Devices;
 use crate::gpus::Gpus;
 use crate::laptop::Laptop;
 use crate::queue::Queue;
 use crate::story::{Moment, Scene};
+use crate::training::Training;
 use crate::usage::Usage;
 
 /// rapl-exporter takes a sample each second. Counters that move much more often show it no jump and no standstill,
@@ -66,6 +68,8 @@ impl Machine {
                 kept::<Usage>(folder),
                 kept::<Queue>(folder),
                 kept::<Business>(folder),
+                kept::<Training>(folder),
+                kept::<Devices>(folder),
             ],
             _lock: lock,
         })
