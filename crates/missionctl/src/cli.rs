@@ -50,6 +50,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Alerts,
     },
+    /// Work with the canary set of a training.
+    Canary {
+        #[command(subcommand)]
+        command: Canary,
+    },
     /// Build the container images of our programs where their sources have changed, and show their names.
     Images(Images),
     /// Make sure that the programs of others are there, and show which ones are used.
@@ -125,6 +130,34 @@ impl Severity {
             Self::Info => "info",
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Canary {
+    /// Show how it does, why, and what to do; exits with 0 only when it passes.
+    Status(CanaryStatus),
+    /// Make the last result the baseline that later ones are compared with.
+    AcceptBaseline(AcceptBaseline),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CanaryStatus {
+    /// Print one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptBaseline {
+    /// Why it is good; kept beside the baseline.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+    /// Who accepts it; otherwise the user who runs this.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) who: Option<String>,
+    /// Accept a result that is stale, of too few samples, or older than the newest checkpoint.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

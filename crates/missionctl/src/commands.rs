@@ -9,7 +9,7 @@ use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::backend::{self, Chosen};
-use crate::cli::{Alerts, Cli, Command, Up};
+use crate::cli::{Alerts, Canary, Cli, Command, Up};
 use crate::docker::{self, Engine};
 use crate::exit::Exit;
 use crate::inventory::Inventory;
@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::project::{NoProject, Project};
 use crate::state::{Backend, State};
 use crate::tools::{self, Programs};
-use crate::{alerts, init, logs, preflight, status, table, text};
+use crate::{alerts, canary, init, logs, preflight, status, table, text};
 
 /// Runs a command, and says what went wrong.
 pub(crate) fn main(cli: &Cli) -> Exit {
@@ -62,6 +62,12 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Alerts {
             command: Alerts::Test(arguments),
         } => alerts::test(&project()?, arguments),
+        Command::Canary {
+            command: Canary::Status(arguments),
+        } => canary::status(&project()?, arguments),
+        Command::Canary {
+            command: Canary::AcceptBaseline(arguments),
+        } => canary::accept(&project()?, arguments),
         Command::Tools(arguments) => list_tools(arguments.path),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use demo_machine::{brain, gpus, prepare};
+pub(crate) use demo_machine::{
+    brain, canary, canary_results, devices, gpus, metrics, orchestra, prepare, runs,
+};
 
 /// The flags that let an exporter look at the made-up machine instead of this one.
 pub(crate) fn paths(folder: &Path) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod backend;
+mod canary;
 mod cli;
 mod commands;
 mod demo;

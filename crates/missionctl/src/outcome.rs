@@ -47,7 +47,8 @@ impl Outcome {
                 inventory.local_name()
             );
         }
-        if inventory.slack.is_none() && inventory.webhook.is_none() {
+        let alerts = inventory.runs(Service::Alertmanager);
+        if alerts && inventory.slack.is_none() && inventory.webhook.is_none() {
             eprintln!("alerts go nowhere yet: configure [notify.slack] or [notify.webhook] in mission.toml");
         }
         if self.touched.is_empty() {

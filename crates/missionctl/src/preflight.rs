@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use crate::inventory::{Database, Findings, HostPort, Inventory, Question, Server, Sql, connect};
+use crate::inventory::{
+    Database, Findings, HostPort, Inventory, Port, Question, Server, Source, Sql, connect,
+};
 use crate::ports::{self, Holder};
 use crate::process;
 use crate::project::Project;
-use crate::render::{common_folder, real, sqlite_files};
+use crate::render::{common_folder, real, sqlite_files, training_files};
 use crate::service::Service;
 use crate::text;
 
@@ -117,6 +119,33 @@ fn out_of_reach(inventory: &Inventory, findings: &mut Findings) {
             findings.warn(Some(sql.span.clone()), what, hint);
         }
     }
+    for device in &inventory.devices {
+        if let Port::Tcp(address) = &device.port
+            && address.has_own_name()
+            && is_hidden(address.port)
+        {
+            let what = format!(
+                "the device server {address} listens on loopback alone, where containers do not reach it"
+            );
+            findings.warn(Some(device.span.clone()), what, hint);
+        }
+    }
+    let training = inventory.training.as_ref();
+    let canary = training.and_then(|training| training.canary.as_ref());
+    if let Some(canary) = canary.filter(|canary| matches!(canary.source, Source::Command(_))) {
+        findings.warn(
+            Some(canary.span.clone()),
+            "the canary set is left out: a container has none of this machine's programs",
+            "run the command on a schedule of your own and name its file with `results`, or write backend = \"native\"",
+        );
+    }
+    if let Some(bridge) = inventory.bridge.as_ref().filter(|bridge| bridge.intake.is_some()) {
+        findings.warn(
+            Some(bridge.span.clone()),
+            "a bridge in a container takes no pushes",
+            "let the jobs push to the centre's Pushgateway, or write backend = \"native\"",
+        );
+    }
     for probe in &inventory.probes {
         let address = match &probe.question {
             Question::Http { url, .. } => url.address(),
@@ -145,6 +174,11 @@ fn wide_open(inventory: &Inventory, findings: &mut Findings) {
     for (service, folder, at) in [
         (Service::LancedbExporter, lancedb, spans),
         (Service::SqlExporter, sql, files.map(|sql| sql.span.clone())),
+        (
+            Service::TrainingExporter,
+            training_files(inventory),
+            inventory.training.as_ref().map(|training| training.span.clone()),
+        ),
     ] {
         if folder.is_some_and(|folder| folder == Path::new("/")) {
             findings.warn(
@@ -286,7 +320,21 @@ fn wanted(inventory: &Inventory) -> Vec<Wanted<'static>> {
             hint: "its queries fail until it does, and its values go stale",
         })
     });
-    remote.chain(targets).chain(postgres).chain(databases).collect()
+    let centre = inventory.bridge.iter().map(|bridge| Wanted {
+        address: bridge.centre.url().address(),
+        what: "the centre of [bridge]".to_owned(),
+        at: bridge.span.clone(),
+        refuse: false,
+        hint: "what is collected is kept until it does, as long as [bridge] spool allows",
+    });
+    // A proxy may reach what this machine does not.
+    let centre = centre.filter(|_| inventory.bridge.iter().all(|bridge| bridge.proxy.is_none()));
+    remote
+        .chain(targets)
+        .chain(postgres)
+        .chain(databases)
+        .chain(centre)
+        .collect()
 }
 
 /// The databases that are asked over the network.
@@ -306,6 +354,25 @@ fn missing(inventory: &Inventory, findings: &mut Findings) {
             findings.warn(Some(folder.span.clone()), what, hint);
         }
     }
+    if let Some(training) = &inventory.training {
+        let files = training.metrics.iter().filter(|path| !path.is_file());
+        let folders = training.runs.iter().filter(|path| !path.is_dir());
+        for path in files.chain(folders) {
+            let what = format!("there is no {} yet", path.display());
+            let hint = "start the training, or correct [training]; it is looked for all the time";
+            findings.warn(Some(training.span.clone()), what, hint);
+        }
+        if let Some(canary) = &training.canary
+            && let Source::Command(words) = &canary.source
+            && let Some(program) = words.first().filter(|program| program.contains('/'))
+            && !is_executable(Path::new(program))
+        {
+            let what = format!("{program} is no program that this user may run");
+            let hint =
+                "write it, and make it executable with chmod +x; until then the canary set is inconclusive";
+            findings.warn(Some(canary.span.clone()), what, hint);
+        }
+    }
     for sql in &inventory.sql {
         if let Database::File(path) = &sql.database
             && !path.is_file()
@@ -315,4 +382,8 @@ fn missing(inventory: &Inventory, findings: &mut Findings) {
             findings.warn(Some(sql.span.clone()), what, hint);
         }
     }
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }

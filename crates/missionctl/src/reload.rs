@@ -54,8 +54,7 @@ fn is_loaded_by(service: Service, path: &Path) -> bool {
         // Target files are watched by Prometheus itself.
         Service::Prometheus => path.starts_with("prometheus") && !path.starts_with("prometheus/targets"),
         Service::Alertmanager => path.starts_with("alertmanager"),
-        Service::BlackboxExporter => path.starts_with("blackbox-exporter"),
-        _ => false,
+        other => path.starts_with(other.name()),
     }
 }
 

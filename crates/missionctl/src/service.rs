@@ -28,6 +28,12 @@ pub(crate) enum Service {
     LancedbExporter,
     /// What SQL queries say.
     SqlExporter,
+    /// Training runs, their quality, the canary set.
+    TrainingExporter,
+    /// Embedded devices on serial lines.
+    DeviceExporter,
+    /// Brings this machine's metrics to a centre that does not reach it.
+    PushgatewayBridge,
     /// A made-up machine for the exporters to watch.
     DemoMachine,
     /// Asks from outside: HTTP, TCP, ICMP.
@@ -51,14 +57,14 @@ pub(crate) enum Service {
 }
 
 use Service::{
-    Alertmanager, Alloy, BlackboxExporter, Cadvisor, DemoMachine, Elasticsearch, GpuExporter, Grafana,
-    Jaeger, Kibana, LancedbExporter, Loki, NodeExporter, PostgresExporter, Prometheus, Pushgateway,
-    RaplExporter, SqlExporter, VictoriaMetrics, WorkerExporter,
+    Alertmanager, Alloy, BlackboxExporter, Cadvisor, DemoMachine, DeviceExporter, Elasticsearch, GpuExporter,
+    Grafana, Jaeger, Kibana, LancedbExporter, Loki, NodeExporter, PostgresExporter, Prometheus, Pushgateway,
+    PushgatewayBridge, RaplExporter, SqlExporter, TrainingExporter, VictoriaMetrics, WorkerExporter,
 };
 
 impl Service {
     /// In the order in which they are started and listed.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Prometheus,
         Alertmanager,
         Pushgateway,
@@ -69,6 +75,9 @@ impl Service {
         WorkerExporter,
         LancedbExporter,
         SqlExporter,
+        TrainingExporter,
+        DeviceExporter,
+        PushgatewayBridge,
         BlackboxExporter,
         PostgresExporter,
         VictoriaMetrics,
@@ -94,6 +103,9 @@ impl Service {
             WorkerExporter => "worker-exporter",
             LancedbExporter => "lancedb-exporter",
             SqlExporter => "sql-exporter",
+            TrainingExporter => "training-exporter",
+            DeviceExporter => "device-exporter",
+            PushgatewayBridge => "pushgateway-bridge",
             DemoMachine => "demo-machine",
             BlackboxExporter => "blackbox-exporter",
             PostgresExporter => "postgres-exporter",
@@ -121,6 +133,8 @@ impl Service {
             WorkerExporter => Some("worker"),
             LancedbExporter => Some("lancedb"),
             SqlExporter => Some("sql"),
+            TrainingExporter => Some("training"),
+            DeviceExporter => Some("device"),
             _ => None,
         }
     }
@@ -145,6 +159,9 @@ impl Service {
             SqlExporter => Some(9402),
             WorkerExporter => Some(9403),
             LancedbExporter => Some(9404),
+            TrainingExporter => Some(9405),
+            DeviceExporter => Some(9406),
+            PushgatewayBridge => Some(9407),
             DemoMachine => None,
             BlackboxExporter => Some(9115),
             PostgresExporter => Some(9187),
@@ -173,7 +190,8 @@ impl Service {
             Prometheus | Alertmanager | Pushgateway | Alloy => Some("/-/ready"),
             Grafana => Some("/api/health"),
             NodeExporter | PostgresExporter => Some("/"),
-            RaplExporter | GpuExporter | WorkerExporter | LancedbExporter | SqlExporter => Some("/readyz"),
+            RaplExporter | GpuExporter | WorkerExporter | LancedbExporter | SqlExporter
+            | TrainingExporter | DeviceExporter | PushgatewayBridge => Some("/readyz"),
             BlackboxExporter => Some("/-/healthy"),
             VictoriaMetrics => Some("/health"),
             Loki => Some("/ready"),
@@ -208,13 +226,24 @@ impl Service {
     pub(crate) const fn is_own(self) -> bool {
         matches!(
             self,
-            RaplExporter | GpuExporter | WorkerExporter | LancedbExporter | SqlExporter | DemoMachine
+            RaplExporter
+                | GpuExporter
+                | WorkerExporter
+                | LancedbExporter
+                | SqlExporter
+                | TrainingExporter
+                | DeviceExporter
+                | PushgatewayBridge
+                | DemoMachine
         )
     }
 
     /// Read its configuration again on SIGHUP, so that a change needs no restart.
     pub(crate) const fn reloads(self) -> bool {
-        matches!(self, Prometheus | Alertmanager | BlackboxExporter)
+        matches!(
+            self,
+            Prometheus | Alertmanager | BlackboxExporter | TrainingExporter | DeviceExporter
+        )
     }
 }
 

@@ -40,14 +40,16 @@ pub(crate) fn staged(
             check(tool, &program.path, words, &staging.path().join(file))?;
         }
     }
-    if let Some(unit) = units.iter().find(|unit| unit.service == Service::SqlExporter) {
-        let file = staging.path().join("sql-exporter/sql-exporter.toml");
-        check(
-            unit.service.name(),
-            &unit.program,
-            &["--config.check", "--config.file"],
-            &file,
-        )?;
+    let checked = [
+        Service::SqlExporter,
+        Service::TrainingExporter,
+        Service::DeviceExporter,
+        Service::PushgatewayBridge,
+    ];
+    for unit in units.iter().filter(|unit| checked.contains(&unit.service)) {
+        let name = unit.service.name();
+        let file = staging.path().join(format!("{name}/{name}.toml"));
+        check(name, &unit.program, &["--config.check", "--config.file"], &file)?;
     }
     Ok(())
 }

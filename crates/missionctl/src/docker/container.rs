@@ -67,6 +67,7 @@ fn host(plan: &Plan, service: &Service) -> HostConfig {
         ulimits: Some(ulimits(service)),
         sysctls: Some(service.sysctls.clone().into_iter().collect()),
         devices: Some(devices(service)),
+        device_cgroup_rules: filled(&service.device_cgroup_rules),
         device_requests: Some(device_requests(service)),
         log_config: service.logging.as_ref().map(|logging| HostConfigLogConfig {
             typ: logging.driver.clone(),
@@ -84,6 +85,7 @@ fn host(plan: &Plan, service: &Service) -> HostConfig {
         group_add: filled(&service.group_add),
         extra_hosts: filled(&hosts),
         pid_mode: service.pid.clone(),
+        uts_mode: service.uts.clone(),
         cgroupns_mode: service.cgroup.as_deref().and_then(|mode| mode.parse().ok()),
         userns_mode: service.userns_mode.clone(),
         runtime: service.runtime.clone(),

@@ -1,5 +1,5 @@
-//! Has Prometheus, Alertmanager and sql-exporter read their configuration in a staging folder, each in its own image,
-//! before anything that runs can see it.
+//! Has Prometheus, Alertmanager and our exporters with a configuration of the user's read theirs in a staging folder,
+//! each in its own image, before anything that runs can see it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Check<'a> {
     folder: &'a str,
 }
 
-const CHECKS: [Check; 3] = [
+const CHECKS: [Check; 6] = [
     Check {
         service: "prometheus",
         program: "/bin/promtool",
@@ -50,6 +50,33 @@ const CHECKS: [Check; 3] = [
             "--config.file=/etc/sql-exporter/sql-exporter.toml",
         ],
         folder: "/etc/sql-exporter",
+    },
+    Check {
+        service: "training-exporter",
+        program: "/exporter",
+        words: &[
+            "--config.check",
+            "--config.file=/etc/training-exporter/training-exporter.toml",
+        ],
+        folder: "/etc/training-exporter",
+    },
+    Check {
+        service: "device-exporter",
+        program: "/exporter",
+        words: &[
+            "--config.check",
+            "--config.file=/etc/device-exporter/device-exporter.toml",
+        ],
+        folder: "/etc/device-exporter",
+    },
+    Check {
+        service: "pushgateway-bridge",
+        program: "/exporter",
+        words: &[
+            "--config.check",
+            "--config.file=/etc/pushgateway-bridge/pushgateway-bridge.toml",
+        ],
+        folder: "/etc/pushgateway-bridge",
     },
 ];
 

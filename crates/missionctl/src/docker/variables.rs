@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::inventory::Inventory;
+use crate::inventory::{Extra, Inventory};
 use crate::project::Project;
-use crate::render::{Place, common_folder, real, sqlite_files};
+use crate::render::{Place, common_folder, real, sqlite_files, training_files};
 use crate::service::Service;
 
 /// The engine's runtime that gives NVIDIA's GPUs to containers, as `nvidia-ctk` registers it.
@@ -26,6 +26,13 @@ pub(crate) fn profiles(inventory: &Inventory) -> Vec<&'static str> {
     }
     if inventory.runs(Service::SqlExporter) {
         profiles.push("sql");
+    }
+    for (service, profile) in [
+        (Service::TrainingExporter, "training"),
+        (Service::DeviceExporter, "device"),
+        (Service::PushgatewayBridge, "bridge"),
+    ] {
+        profiles.extend(inventory.runs(service).then_some(profile));
     }
     if inventory.runs(Service::GpuExporter) {
         profiles.push(if inventory.hands_over_nvidia() {
@@ -128,6 +135,28 @@ fn exporters(project: &Project, inventory: &Inventory) -> Vec<(String, String)> 
     );
     if let Some(folder) = sqlite_files(inventory) {
         add("SQL_EXPORTER_FILES", folder.display().to_string());
+    }
+    if let Some(folder) = training_files(inventory) {
+        add("TRAINING_EXPORTER_FILES", folder.display().to_string());
+    }
+    let canary = inventory
+        .training
+        .as_ref()
+        .and_then(|training| training.canary.as_ref());
+    if let Some(canary) = canary {
+        add(
+            "TRAINING_EXPORTER_CANARY",
+            real(&canary.folder).display().to_string(),
+        );
+    }
+    if inventory.stack.extras.contains(&Extra::Tracing) {
+        add("DEVICE_EXPORTER_OTLP_ENDPOINT", "http://jaeger:4318".to_owned());
+    }
+    if inventory.receiver.is_some() {
+        add(
+            "PROMETHEUS_RECEIVER",
+            "web.enable-remote-write-receiver".to_owned(),
+        );
     }
     variables
 }

@@ -21,6 +21,13 @@ const DATA_FOLDERS: [&str; 3] = ["srv", "var/lib", "opt"];
 const DEPTH: usize = 3;
 const ENTRIES: usize = 20_000;
 
+/// Names of serial ports, most telling first: by what the device says of itself, USB adapters, USB devices.
+const SERIAL_PORTS: [(&str, &str); 3] = [("dev/serial/by-id", ""), ("dev", "ttyUSB"), ("dev", "ttyACM")];
+/// What trainers leave in the folder of a run: Hugging Face's, TensorBoard's.
+const RUN_FILES: [&str; 2] = ["trainer_state.json", "events.out.tfevents."];
+/// More folders of runs than this are no suggestion any more.
+const MOST_RUNS: usize = 8;
+
 /// Vendors of PCI devices: NVIDIA, AMD.
 const GPU_VENDORS: [&str; 2] = ["0x10de", "0x1002"];
 
@@ -39,6 +46,8 @@ pub(super) enum Thing {
     Systemd,
     /// A Docker engine.
     Engine,
+    /// This is Linux inside Windows.
+    Wsl,
 }
 
 /// What was found.
@@ -51,6 +60,10 @@ pub(super) struct Found {
     pub(super) supervisors: Vec<String>,
     /// Folders with LanceDB tables.
     pub(super) lancedb: Vec<PathBuf>,
+    /// Folders that have training runs below them.
+    pub(super) runs: Vec<PathBuf>,
+    /// Patterns of serial ports.
+    pub(super) serial: Vec<String>,
 }
 
 impl Found {
@@ -63,6 +76,7 @@ impl Found {
         // /var/run is mostly a link to /run.
         supervisors.dedup_by_key(|socket| root.join(&socket[1..]).canonicalize().ok());
         let data = DATA_FOLDERS.iter().map(|folder| root.join(folder));
+        let data = data_folders(data.chain(home.map(Path::to_path_buf)).collect());
         Self {
             machine: hostname()
                 .chars()
@@ -70,7 +84,9 @@ impl Found {
                 .collect(),
             things: things(root),
             supervisors,
-            lancedb: lancedb(data.chain(home.map(Path::to_path_buf)).collect()),
+            lancedb: data.lancedb,
+            runs: data.runs,
+            serial: serial(root),
         }
     }
 
@@ -99,6 +115,7 @@ fn things(root: &Path) -> BTreeSet<Thing> {
             exists("run/systemd/system") && exists("run/dbus/system_bus_socket"),
         ),
         (Thing::Engine, exists("var/run/docker.sock")),
+        (Thing::Wsl, is_wsl(root)),
     ];
     let here = looks.into_iter().filter(|(_, is_here)| *is_here);
     here.map(|(thing, _)| thing).collect()
@@ -130,33 +147,80 @@ fn listens(root: &Path, port: u16) -> bool {
     })
 }
 
-/// Folders below these that have a table in them, `<name>.lance` with `_versions`. Links are not followed.
-fn lancedb(folders: Vec<PathBuf>) -> Vec<PathBuf> {
+/// The kernel that Microsoft builds for WSL2 says so in its version: proc(5), `/proc/sys/kernel/osrelease`.
+fn is_wsl(root: &Path) -> bool {
+    let version = fs::read_to_string(root.join("proc/sys/kernel/osrelease")).unwrap_or_default();
+    version.to_lowercase().contains("microsoft")
+}
+
+/// Patterns for the serial ports that are there. By-id names stay the same wherever a device is plugged in, so where
+/// there are some, the others are the same devices again.
+fn serial(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
+    for (folder, prefix) in SERIAL_PORTS {
+        let mut entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        if entries.any(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+            found.push(format!("/{folder}/{prefix}*"));
+        }
+        if prefix.is_empty() && !found.is_empty() {
+            break;
+        }
+    }
+    found
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    lancedb: Vec<PathBuf>,
+    runs: Vec<PathBuf>,
+}
+
+/// Folders below these that have a LanceDB table in them, `<name>.lance` with `_versions`, or training runs. Links are
+/// not followed.
+fn data_folders(folders: Vec<PathBuf>) -> Data {
+    let mut found = Data::default();
     let mut seen = 0;
     let mut open: VecDeque<(PathBuf, usize)> = folders.into_iter().map(|folder| (folder, 0)).collect();
-    while let Some((folder, depth)) = open.pop_front() {
+    'all: while let Some((folder, depth)) = open.pop_front() {
         let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
         for entry in entries {
             seen += 1;
             if seen > ENTRIES {
-                return found;
+                break 'all;
             }
+            let (path, name) = (entry.path(), entry.file_name());
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let path = entry.path();
-            if path.extension() == Some(OsStr::new("lance")) {
-                if path.join("_versions").is_dir() && !found.contains(&folder) {
-                    found.push(folder.clone());
+                let name = name.to_string_lossy();
+                if RUN_FILES.iter().any(|file| name.starts_with(file)) {
+                    let above = folder_of_runs(&folder);
+                    found.runs.extend(above.map(Path::to_path_buf));
                 }
-            } else if depth < DEPTH && is_worth_a_look(&entry.file_name()) {
+            } else if path.extension() == Some(OsStr::new("lance")) {
+                if path.join("_versions").is_dir() && !found.lancedb.contains(&folder) {
+                    found.lancedb.push(folder.clone());
+                }
+            } else if depth < DEPTH && is_worth_a_look(&name) {
                 open.push_back((path, depth + 1));
             }
         }
     }
-    found.sort();
+    found.lancedb.sort();
+    found.runs.sort();
+    // A folder below another one is seen with it.
+    found.runs.dedup_by(|below, above| below.starts_with(above));
+    found.runs.truncate(MOST_RUNS);
     found
+}
+
+/// The folder above a run, whose checkpoints are folders of their own.
+fn folder_of_runs(run: &Path) -> Option<&Path> {
+    let name = run.file_name()?.to_string_lossy();
+    let run = if name.starts_with("checkpoint-") {
+        run.parent()?
+    } else {
+        run
+    };
+    run.parent()
 }
 
 /// Hidden folders hold caches and the like, but for the one that LanceDB's examples use.
@@ -190,6 +254,38 @@ mod tests {
         let found = Found::look(root.path(), Some(&at("home/me"))).lancedb;
         // A table directly in a hidden folder is found only below .lancedb.
         assert_eq!(found, [at("home/me/.lancedb"), at("srv/brain")]);
+    }
+
+    #[test]
+    fn runs_are_found_by_what_trainers_leave() {
+        let root = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| root.path().join(path);
+        for file in [
+            "srv/runs/lora/checkpoint-500/trainer_state.json",
+            "srv/runs/lora/events.out.tfevents.1.pc.2.0",
+            "home/me/tb/first/events.out.tfevents.1.pc.2.0",
+            "opt/app/config.json",
+        ] {
+            make(at(file).parent().expect("a folder"));
+            fs::write(at(file), "").expect("a file");
+        }
+        let found = Found::look(root.path(), Some(&at("home/me"))).runs;
+        assert_eq!(found, [at("home/me/tb"), at("srv/runs")]);
+    }
+
+    #[test]
+    fn serial_ports_are_named_by_what_stays_the_same() {
+        let root = tempfile::tempdir().expect("a folder");
+        make(&root.path().join("dev"));
+        assert_eq!(Found::look(root.path(), None).serial, [] as [&str; 0]);
+        for port in ["ttyUSB0", "ttyUSB1", "ttyACM0", "ttyS0"] {
+            fs::write(root.path().join("dev").join(port), "").expect("a port");
+        }
+        let found = Found::look(root.path(), None).serial;
+        assert_eq!(found, ["/dev/ttyUSB*", "/dev/ttyACM*"]);
+        make(&root.path().join("dev/serial/by-id"));
+        fs::write(root.path().join("dev/serial/by-id/usb-Espressif"), "").expect("a port");
+        assert_eq!(Found::look(root.path(), None).serial, ["/dev/serial/by-id/*"]);
     }
 
     #[test]

@@ -52,6 +52,9 @@ fn text(found: &Found) -> String {
         );
     }
     text.push_str(SQL);
+    training(found, &mut text);
+    devices(found, &mut text);
+    text.push_str(if found.has(Thing::Wsl) { WSL } else { BRIDGE });
     text.push_str(NOTIFY);
     text
 }
@@ -66,6 +69,8 @@ fn head(found: &Found) -> String {
     exporters.extend(found.has(Thing::Gpu).then_some("gpu"));
     exporters.push("worker");
     exporters.extend((!found.lancedb.is_empty()).then_some("lancedb"));
+    exporters.extend((!found.runs.is_empty()).then_some("training"));
+    exporters.extend((!found.serial.is_empty()).then_some("device"));
     let exporters: Vec<String> = exporters.iter().map(|word| format!("\"{word}\"")).collect();
     let mut text = format!(
         r#"# What Mission Control watches. After a change: missionctl check, then missionctl up.
@@ -164,6 +169,61 @@ fn lancedb(found: &Found, text: &mut String) {
         let _ = writeln!(text, "# found too, under a name that needs a change: {other}");
     }
 }
+
+fn training(found: &Found, text: &mut String) {
+    let runs: Vec<&str> = found.runs.iter().filter_map(|path| path.to_str()).collect();
+    let is_plain = |path: &&str| !path.chars().any(|c| c.is_control() || "\"\\".contains(c));
+    let runs: Vec<String> = runs
+        .into_iter()
+        .filter(is_plain)
+        .map(|path| format!("\"{path}\""))
+        .collect();
+    if runs.is_empty() {
+        text.push_str("\n# No training runs were found; where there are some:\n# [training]\n# runs = [\"/srv/runs\"]     # folders with runs of any trainer\n");
+    } else {
+        let _ = writeln!(
+            text,
+            "\n[training]                  # folders with runs of any trainer\nruns = [{}]",
+            runs.join(", ")
+        );
+    }
+    text.push_str(TRAINING);
+}
+
+fn devices(found: &Found, text: &mut String) {
+    if found.serial.is_empty() {
+        text.push_str("\n# No serial ports were found; where boards are plugged in:\n# [[device]]\n# port = \"/dev/serial/by-id/*\"\n");
+    }
+    for pattern in &found.serial {
+        let _ = writeln!(
+            text,
+            "\n[[device]]                  # embedded devices; opening a port can reset its board (docs/devices.md)\nport = \"{pattern}\""
+        );
+    }
+}
+
+const TRAINING: &str =
+    "# metrics = \"training/latest_metrics.json\"   # a file that your trainer rewrites: docs/training.md
+# canary = { command = [\"./canary.sh\"], every = \"1h\", drop = 0.10 }
+";
+
+const BRIDGE: &str = "
+# [bridge]                  # to a Prometheus elsewhere that does not reach this machine
+# remote_write = \"http://centre:9090/api/v1/write\"
+
+# [receiver]                # lets such machines write to this one; bind must let them in
+# out_of_order = \"24h\"
+";
+
+const WSL: &str = "
+# This is WSL2, which other machines mostly do not reach: docs/wsl2.md. To bring everything to a Prometheus elsewhere,
+# write profile = \"agent\" above, and here:
+# [bridge]
+# remote_write = \"http://centre:9090/api/v1/write\"
+
+# [receiver]                # lets such machines write to this one; bind must let them in
+# out_of_order = \"24h\"
+";
 
 const SIMULATED: &str =
     "# power and temperature cannot be read here: load is measured, power is simulated (docs/rapl.md)\n";
@@ -305,6 +365,10 @@ mod tests {
             "workers",
             "lancedb",
             "sql",
+            "training",
+            "device",
+            "bridge",
+            "receiver",
             "notify",
             "maintenance",
         ] {

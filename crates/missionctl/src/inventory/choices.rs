@@ -20,6 +20,8 @@ pub(crate) enum Backend {
 /// How much of the stack is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Profile {
+    /// Exporters and the bridge: collect here, for a centre elsewhere.
+    Agent,
     /// Collect and alert; nothing that a small machine can do without.
     Lite,
     /// Dashboards and the push gateway as well.
@@ -32,6 +34,7 @@ impl Profile {
     /// Its word in `mission.toml` and `compose.yaml`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Agent => "agent",
             Self::Lite => "lite",
             Self::Core => "core",
             Self::Full => "full",
@@ -89,7 +92,7 @@ pub(super) fn backend(
 
 /// `profile = "core"`
 pub(super) fn profile(profile: Option<&Spanned<String>>, findings: &mut Findings) -> Profile {
-    const ALL: [Profile; 3] = [Profile::Lite, Profile::Core, Profile::Full];
+    const ALL: [Profile; 4] = [Profile::Agent, Profile::Lite, Profile::Core, Profile::Full];
     let Some(profile) = profile else {
         return Profile::Core;
     };

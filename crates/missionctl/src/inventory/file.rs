@@ -18,6 +18,10 @@ pub(crate) struct File {
     pub(crate) gpu: Gpu,
     pub(crate) lancedb: Option<Lancedb>,
     pub(crate) sql: Vec<Sql>,
+    pub(crate) training: Option<Training>,
+    pub(crate) device: Vec<Device>,
+    pub(crate) bridge: Option<Bridge>,
+    pub(crate) receiver: Option<Receiver>,
     pub(crate) notify: Notify,
     pub(crate) maintenance: Vec<Maintenance>,
 }
@@ -60,6 +64,9 @@ pub(crate) struct Ports {
     pub(crate) worker_exporter: Option<Spanned<u16>>,
     pub(crate) lancedb_exporter: Option<Spanned<u16>>,
     pub(crate) sql_exporter: Option<Spanned<u16>>,
+    pub(crate) training_exporter: Option<Spanned<u16>>,
+    pub(crate) device_exporter: Option<Spanned<u16>>,
+    pub(crate) pushgateway_bridge: Option<Spanned<u16>>,
     pub(crate) blackbox_exporter: Option<Spanned<u16>>,
     pub(crate) postgres_exporter: Option<Spanned<u16>>,
     pub(crate) victoria_metrics: Option<Spanned<u16>>,
@@ -174,6 +181,76 @@ pub(crate) struct Sql {
     pub(crate) probe_interval: Option<Spanned<String>>,
 }
 
+/// `[training]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Training {
+    pub(crate) metrics: Option<Spanned<String>>,
+    pub(crate) orchestra: Option<Spanned<OneOrMany>>,
+    pub(crate) runs: Option<Spanned<OneOrMany>>,
+    pub(crate) expire: Option<Spanned<String>>,
+    pub(crate) canary: Option<Canary>,
+}
+
+/// `canary = { command = ["./canary.sh"], every = "1h", drop = 0.10 }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Canary {
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    pub(crate) results: Option<Spanned<String>>,
+    pub(crate) every: Option<Spanned<String>>,
+    pub(crate) timeout: Option<Spanned<String>>,
+    pub(crate) drop: Option<Spanned<f64>>,
+    pub(crate) direction: Option<Spanned<String>>,
+    pub(crate) min_samples: Option<Spanned<u64>>,
+    pub(crate) folder: Option<Spanned<String>>,
+}
+
+/// `[[device]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Device {
+    pub(crate) port: Spanned<String>,
+    pub(crate) baud: Option<Spanned<u32>>,
+    pub(crate) protocol: Option<Spanned<String>>,
+    pub(crate) platform: Option<Spanned<String>>,
+    pub(crate) id: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) probe: bool,
+}
+
+/// `[bridge]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bridge {
+    pub(crate) remote_write: Option<Spanned<String>>,
+    pub(crate) pushgateway: Option<Spanned<String>>,
+    pub(crate) user: Option<Spanned<String>>,
+    pub(crate) password_file: Option<Spanned<String>>,
+    pub(crate) token_file: Option<Spanned<String>>,
+    pub(crate) ca_file: Option<Spanned<String>>,
+    pub(crate) proxy: Option<Spanned<String>>,
+    pub(crate) interval: Option<Spanned<String>>,
+    pub(crate) intake: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) spool: Spool,
+}
+
+/// `spool = { size = "1GB", age = "24h" }`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Spool {
+    pub(crate) size: Option<Spanned<String>>,
+    pub(crate) age: Option<Spanned<String>>,
+}
+
+/// `[receiver]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Receiver {
+    pub(crate) out_of_order: Spanned<String>,
+}
+
 /// `docker = true` or `docker = ["worker_*"]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "expected true, false, or names of containers")]
@@ -188,6 +265,16 @@ pub(crate) enum Containers {
 pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub(crate) fn list(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::Many(texts) => texts.clone(),
+        }
+    }
 }
 
 /// `[notify.*]`

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::file;
-use super::file::OneOrMany;
 use super::problem::Findings;
 
 /// A folder that applications connect to, and where the inventory names it.
@@ -19,10 +18,7 @@ pub(crate) struct Lancedb {
 
 /// Checks `[lancedb]`. Whether the folders are there is a matter for [`crate::preflight`]: a disk may be mounted later.
 pub(crate) fn check(lancedb: &file::Lancedb, findings: &mut Findings) -> Vec<Lancedb> {
-    let paths = match lancedb.path.get_ref() {
-        OneOrMany::One(path) => vec![path.clone()],
-        OneOrMany::Many(paths) => paths.clone(),
-    };
+    let paths = lancedb.path.get_ref().list();
     if paths.is_empty() {
         findings.refuse(
             Some(lancedb.path.span()),

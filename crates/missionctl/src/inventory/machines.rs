@@ -6,19 +6,21 @@ use toml::Spanned;
 
 use super::problem::{Findings, did_you_mean};
 use super::stack::Stack;
-use super::{Machine, address, file, lancedb, sql};
+use super::{Machine, address, file, lancedb, sql, training};
 use crate::service::Service;
 
-/// Exporters of the design that later versions bring.
-const LATER: [&str; 2] = ["training", "device"];
 /// Exporters that can be shown made-up things.
-const WATCH_THE_DEMO: [Service; 4] = [
+const WATCH_THE_DEMO: [Service; 6] = [
     Service::RaplExporter,
     Service::GpuExporter,
     Service::LancedbExporter,
     Service::SqlExporter,
+    Service::TrainingExporter,
+    Service::DeviceExporter,
 ];
-const KNOWN: [&str; 6] = ["node", "rapl", "gpu", "worker", "lancedb", "sql"];
+const KNOWN: [&str; 8] = [
+    "node", "rapl", "gpu", "worker", "lancedb", "sql", "training", "device",
+];
 
 /// Checks every machine, and that what runs on this one gets ports of its own.
 pub(crate) fn check(machines: &[file::Machine], stack: &Stack, findings: &mut Findings) -> Vec<Machine> {
@@ -149,15 +151,12 @@ fn exporter(
 }
 
 fn hint(word: &str) -> String {
-    if LATER.contains(&word) {
-        return format!(
-            "{word} comes with a later version; known are {}; whatever speaks Prometheus already can be a [[target]]",
-            KNOWN.join(", ")
-        );
-    }
     match did_you_mean(word, KNOWN) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known are {}", KNOWN.join(", ")),
+        None => format!(
+            "known are {}; whatever speaks Prometheus already can be a [[target]]",
+            KNOWN.join(", ")
+        ),
     }
 }
 
@@ -184,11 +183,14 @@ pub(crate) fn demo(file: &file::File, machines: &[Machine], findings: &mut Findi
     let Some(demo) = file.stack.demo.as_ref().filter(|demo| *demo.get_ref()) else {
         return;
     };
-    let own = file.lancedb.as_ref().map(lancedb::span);
-    if let Some(span) = own.or_else(|| file.sql.first().map(sql::span)) {
+    let tables = file.lancedb.as_ref().map(lancedb::span);
+    let databases = file.sql.first().map(sql::span);
+    let runs = file.training.as_ref().and_then(training::span);
+    let devices = file.device.first().map(|device| device.port.span());
+    if let Some(span) = tables.or(databases).or(runs).or(devices) {
         findings.refuse(
             Some(span),
-            "the made-up machine brings tables and databases of its own",
+            "the made-up machine brings tables, databases, runs and devices of its own",
             "remove this table, or `demo`",
         );
     }

@@ -3,7 +3,9 @@
 
 mod address;
 mod amounts;
+mod bridge;
 mod choices;
+mod devices;
 mod expectation;
 mod file;
 mod lancedb;
@@ -17,6 +19,7 @@ mod sql;
 mod stack;
 mod syntax;
 mod targets;
+mod training;
 mod url;
 mod windows;
 
@@ -28,7 +31,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use self::address::{HostPort, connect, hostname};
 pub(crate) use self::amounts::milliseconds;
-pub(crate) use self::choices::Backend;
+pub(crate) use self::bridge::{Bridge, Centre};
+pub(crate) use self::choices::{Backend, Extra};
+pub(crate) use self::devices::{Device, Port};
 pub(crate) use self::expectation::{Expectation, Leaf};
 pub(crate) use self::lancedb::Lancedb;
 pub(crate) use self::postgres::Postgres;
@@ -36,6 +41,7 @@ pub(crate) use self::probes::{Probe, Question};
 pub(crate) use self::problem::{Findings, did_you_mean};
 pub(crate) use self::sql::{Asked, Database, Server, Sql};
 pub(crate) use self::stack::Stack;
+pub(crate) use self::training::{Canary, Source, Training};
 pub(crate) use self::url::Url;
 pub(crate) use self::windows::Window;
 use crate::project::Project;
@@ -63,6 +69,14 @@ pub(crate) struct Inventory {
     pub(crate) lancedb: Vec<Lancedb>,
     /// Databases to ask.
     pub(crate) sql: Vec<Sql>,
+    /// Training runs to follow.
+    pub(crate) training: Option<Training>,
+    /// Embedded devices to listen to.
+    pub(crate) devices: Vec<Device>,
+    /// Where this machine's metrics are brought.
+    pub(crate) bridge: Option<Bridge>,
+    /// How old a sample may be that others write to this Prometheus; none when nobody may.
+    pub(crate) receiver: Option<String>,
     /// Slack, when configured.
     pub(crate) slack: Option<Slack>,
     /// The webhook, when configured.
@@ -166,6 +180,7 @@ impl Inventory {
         let machines = machines::check(&file.machine, &stack, &mut findings);
         machines::demo(&file, &machines, &mut findings);
         machines::gpus(&file.gpu, &machines, &mut findings);
+        bridge::agent(&file, &stack, &mut findings);
         let targets = targets::check(&file.target, &machines, &stack, &mut findings);
         let inventory = Self {
             workers: targets::workers(&file.workers, &mut findings),
@@ -191,6 +206,19 @@ impl Inventory {
                 .as_ref()
                 .map_or_else(Vec::new, |folders| lancedb::check(folders, &mut findings)),
             sql: sql::check(&file.sql, project, &mut findings),
+            training: file
+                .training
+                .as_ref()
+                .and_then(|training| training::check(training, project.root(), &mut findings)),
+            devices: devices::check(&file.device, &mut findings),
+            bridge: file
+                .bridge
+                .as_ref()
+                .and_then(|bridge| bridge::check(bridge, project.root(), &mut findings)),
+            receiver: file
+                .receiver
+                .as_ref()
+                .and_then(|receiver| bridge::receiver(receiver, &stack, &mut findings)),
             left_out: BTreeSet::new(),
             hands_over_nvidia: false,
             stack,

@@ -48,6 +48,16 @@ pub(crate) fn password(file: &Spanned<String>, root: &Path, findings: &mut Findi
     Some(path)
 }
 
+/// Checks a file that holds one line of any kind.
+pub(crate) fn file(
+    file: &Spanned<String>,
+    root: &Path,
+    holds: &str,
+    findings: &mut Findings,
+) -> Option<PathBuf> {
+    line(file, root, holds, findings).map(|(path, _)| path)
+}
+
 /// Reads a file that holds the address of a database.
 pub(crate) fn dsn(file: &Spanned<String>, root: &Path, findings: &mut Findings) -> Option<(PathBuf, String)> {
     line(

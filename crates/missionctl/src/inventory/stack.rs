@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::amounts::{retention_longterm, retention_size, retention_time};
 use super::choices::{self, Backend, Extra, Profile};
 use super::problem::Findings;
-use super::{address, file, lancedb, sql};
+use super::{address, bridge, file, lancedb, sql, training};
 use crate::service::Service;
 
 /// `[stack]`, checked.
@@ -106,7 +106,9 @@ fn wanted(stack: &Stack, file: &file::File) -> BTreeMap<Service, Option<Range<us
         wanted.extend(services.iter().map(|service| (*service, at.clone())));
     };
     let profile = file.stack.profile.as_ref().map(Spanned::span);
-    add(&[Service::Prometheus, Service::Alertmanager], None);
+    if stack.profile >= Profile::Lite {
+        add(&[Service::Prometheus, Service::Alertmanager], None);
+    }
     if stack.profile >= Profile::Core {
         add(&[Service::Pushgateway, Service::Grafana], profile.clone());
     }
@@ -135,6 +137,15 @@ fn wanted(stack: &Stack, file: &file::File) -> BTreeMap<Service, Option<Range<us
     }
     if let Some(sql) = file.sql.first() {
         add(&[Service::SqlExporter], Some(sql::span(sql)));
+    }
+    if let Some(training) = &file.training {
+        add(&[Service::TrainingExporter], training::span(training));
+    }
+    if let Some(device) = file.device.first() {
+        add(&[Service::DeviceExporter], Some(device.port.span()));
+    }
+    if let Some(bridge) = &file.bridge {
+        add(&[Service::PushgatewayBridge], bridge::span(bridge));
     }
     if stack.demo {
         add(
@@ -226,6 +237,9 @@ fn ports(ports: &file::Ports, findings: &mut Findings) -> BTreeMap<Service, (u16
         (Service::WorkerExporter, &ports.worker_exporter),
         (Service::LancedbExporter, &ports.lancedb_exporter),
         (Service::SqlExporter, &ports.sql_exporter),
+        (Service::TrainingExporter, &ports.training_exporter),
+        (Service::DeviceExporter, &ports.device_exporter),
+        (Service::PushgatewayBridge, &ports.pushgateway_bridge),
         (Service::BlackboxExporter, &ports.blackbox_exporter),
         (Service::PostgresExporter, &ports.postgres_exporter),
         (Service::VictoriaMetrics, &ports.victoria_metrics),

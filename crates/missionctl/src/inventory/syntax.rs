@@ -3,9 +3,6 @@
 use super::file::File;
 use super::problem::{Findings, did_you_mean};
 
-/// Tables of the design that later versions bring.
-const LATER: [&str; 2] = ["training", "device"];
-
 /// Parses the inventory, or leaves the reason in `findings`.
 pub(crate) fn parse(findings: &mut Findings) -> Option<File> {
     match toml::from_str(findings.text()) {
@@ -71,9 +68,6 @@ fn in_words(expected: &str) -> Option<&str> {
 }
 
 fn unknown_key_hint(wrong: &str, known: &[&str]) -> String {
-    if LATER.contains(&wrong) {
-        return format!("[{wrong}] is not part of this version; remove the table");
-    }
     if let Some(meant) = did_you_mean(wrong, known.iter().copied()) {
         return format!("did you mean `{meant}`?");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::amounts::duration;
-use super::file::{Containers, OneOrMany};
+use super::file::Containers;
 use super::problem::Findings;
 use super::stack::Stack;
 use super::url::Url;
@@ -200,7 +200,7 @@ pub(crate) fn workers(workers: &file::Workers, findings: &mut Findings) -> Worke
         patterns: workers
             .patterns
             .as_ref()
-            .map_or_else(Vec::new, |patterns| one_or_many(patterns.get_ref())),
+            .map_or_else(Vec::new, |patterns| patterns.get_ref().list()),
         systemd: texts(&workers.systemd),
         systemd_user: texts(&workers.systemd_user),
         docker,
@@ -217,13 +217,6 @@ fn containers(containers: &Containers) -> Option<Vec<String>> {
     match containers {
         Containers::AllOrNone(false) => None,
         Containers::AllOrNone(true) => Some(Vec::new()),
-        Containers::Named(patterns) => Some(one_or_many(patterns)),
-    }
-}
-
-fn one_or_many(patterns: &OneOrMany) -> Vec<String> {
-    match patterns {
-        OneOrMany::One(pattern) => vec![pattern.clone()],
-        OneOrMany::Many(patterns) => patterns.clone(),
+        Containers::Named(patterns) => Some(patterns.list()),
     }
 }

@@ -139,6 +139,23 @@ fn arguments(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<Strin
             folders.map(|folder| format!("--lancedb.path={}", folder.path.display())).collect()
         }
         Service::SqlExporter => vec![format!("--config.file={run}/sql-exporter/sql-exporter.toml")],
+        Service::TrainingExporter => vec![
+            format!("--config.file={run}/training-exporter/training-exporter.toml"),
+            format!("--storage.path={data}"),
+        ],
+        Service::DeviceExporter => vec![
+            format!("--config.file={run}/device-exporter/device-exporter.toml"),
+            format!("--storage.path={data}"),
+        ],
+        Service::PushgatewayBridge => {
+            let intake = inventory.bridge.as_ref().and_then(|bridge| bridge.intake.as_ref());
+            let mut words = vec![
+                format!("--config.file={run}/pushgateway-bridge/pushgateway-bridge.toml"),
+                format!("--storage.path={data}"),
+            ];
+            words.extend(intake.map(|intake| format!("--intake.listen-address={intake}")));
+            words
+        }
         Service::VictoriaMetrics => vec![
             format!("-storageDataPath={data}"),
             format!("-retentionPeriod={}", inventory.stack.retention_longterm),
@@ -191,6 +208,9 @@ fn prometheus(project: &Project, inventory: &Inventory, unit: &Unit) -> Vec<Stri
     ];
     let size = inventory.stack.retention_size.as_ref();
     words.extend(size.map(|size| format!("--storage.tsdb.retention.size={size}")));
+    if inventory.receiver.is_some() {
+        words.push("--web.enable-remote-write-receiver".to_owned());
+    }
     // A minute by default, for which a reload would hang when the long-term storage is gone.
     words.push("--storage.remote.flush-deadline=5s".to_owned());
     words.push(format!("--web.external-url={}/", unit.url().unwrap_or_default()));
@@ -262,6 +282,7 @@ fn fingerprint(unit: &Unit, tree: &Tree) -> anyhow::Result<String> {
     let files = match unit.service {
         Service::WorkerExporter => tree.digest(|path| path.starts_with("worker-exporter")),
         Service::SqlExporter => tree.digest(|path| path.starts_with("sql-exporter")),
+        Service::PushgatewayBridge => tree.digest(|path| path.starts_with("pushgateway-bridge")),
         Service::Grafana => tree.digest(|path| path.starts_with("grafana/provisioning")),
         Service::Loki => tree.digest(|path| path.starts_with("loki")),
         Service::Alloy => tree.digest(|path| path.starts_with("alloy")),

@@ -3,6 +3,8 @@
 
 mod alertmanager;
 mod blackbox;
+mod bridge;
+mod devices;
 mod expectation;
 mod grafana;
 mod mutes;
@@ -12,6 +14,7 @@ mod prometheus;
 mod secrets;
 mod sql;
 mod targets;
+mod training;
 mod tree;
 mod worker;
 
@@ -24,6 +27,7 @@ pub(crate) use self::password::{grafana_password, password_file};
 pub(crate) use self::place::{Place, common_folder, real};
 pub(crate) use self::sql::files as sqlite_files;
 pub(crate) use self::targets::scraped_here;
+pub(crate) use self::training::files as training_files;
 pub(crate) use self::tree::{Tree, hex, scratch, write_atomically};
 use crate::inventory::{Inventory, Url};
 use crate::project::Project;
@@ -39,6 +43,9 @@ pub(crate) fn configuration(project: &Project, inventory: &Inventory, place: Pla
         worker::render(project, inventory, place)?,
     );
     sql::render(project, inventory, place, &mut tree).context("render sql-exporter")?;
+    training::render(project, inventory, place, &mut tree).context("render training-exporter")?;
+    devices::render(project, inventory, place, &mut tree).context("render device-exporter")?;
+    bridge::render(inventory, place, &mut tree).context("render pushgateway-bridge")?;
     tree.add("blackbox-exporter/blackbox.yml", blackbox::render(inventory)?);
     grafana::render(project, inventory, &mut tree).context("render grafana")?;
     let other = match place {

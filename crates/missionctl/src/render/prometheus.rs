@@ -32,9 +32,8 @@ pub(super) fn render(
     }
     let storage = storage(inventory, place);
     // Without anything of the user's own the file is taken as it is, comments and all.
-    if storage.is_some() || !inventory.targets.is_empty() {
-        let extended =
-            extend(tree.text(CONFIG)?, &inventory.targets, storage).with_context(|| CONFIG.to_owned())?;
+    if storage.is_some() || inventory.receiver.is_some() || !inventory.targets.is_empty() {
+        let extended = extend(tree.text(CONFIG)?, inventory, storage).with_context(|| CONFIG.to_owned())?;
         tree.add(CONFIG, extended);
     }
     Ok(())
@@ -110,22 +109,26 @@ fn limits(inventory: &Inventory) -> String {
     )
 }
 
-fn extend(config: &str, targets: &[Target], storage: Option<Value>) -> anyhow::Result<String> {
+fn extend(config: &str, inventory: &Inventory, storage: Option<Value>) -> anyhow::Result<String> {
     let mut config: Value = serde_yaml_ng::from_str(config)?;
     let jobs = config
         .get_mut("scrape_configs")
         .and_then(Value::as_sequence_mut)
         .context("scrape_configs is not a list")?;
     let mut added: Vec<&str> = Vec::new();
-    for target in targets {
+    for target in &inventory.targets {
         if !added.contains(&target.job.as_str()) {
             added.push(&target.job);
             jobs.push(Value::Mapping(job(target)));
         }
     }
+    let sections = config.as_mapping_mut().context("it is not a mapping")?;
     if let Some(storage) = storage {
-        let config = config.as_mapping_mut().context("it is not a mapping")?;
-        config.insert("remote_write".into(), storage);
+        sections.insert("remote_write".into(), storage);
+    }
+    if let Some(window) = &inventory.receiver {
+        let storage = json!({"tsdb": {"out_of_order_time_window": window}});
+        sections.insert("storage".into(), serde_yaml_ng::to_value(storage)?);
     }
     Ok(format!(
         "# Rendered by missionctl from mission.toml and prometheus/prometheus.yml.\n{}",

@@ -104,8 +104,9 @@ fn probes(inventory: &Inventory, place: Place) -> Vec<Value> {
         .collect()
 }
 
-fn probe_labels(inventory: &Inventory, probe: &Probe, place: Place) -> Value {
-    let asked = match &probe.question {
+/// What a probe asks, as the blackbox-exporter reaches it.
+fn asked(probe: &Probe, place: Place) -> String {
+    match &probe.question {
         Question::Http { url, .. } => reached(url.clone(), place).to_string(),
         Question::Tcp(address) => place.reached(address).to_string(),
         Question::Icmp(host) => {
@@ -115,12 +116,32 @@ fn probe_labels(inventory: &Inventory, probe: &Probe, place: Place) -> Value {
             };
             place.reached(&address).host
         }
+    }
+}
+
+/// The page of the blackbox-exporter that makes a probe, when it runs here.
+pub(super) fn probe_url(inventory: &Inventory, probe: &Probe, place: Place) -> Option<String> {
+    let blackbox = here(inventory, Service::BlackboxExporter, place)?;
+    let escape = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     };
+    let asked: String = asked(probe, place).bytes().map(escape).collect();
+    Some(format!(
+        "http://{blackbox}/probe?module={}&target={asked}",
+        probe.name
+    ))
+}
+
+fn probe_labels(inventory: &Inventory, probe: &Probe, place: Place) -> Value {
     let mut labels = json!({
         "machine": inventory.machine_of(probe.host()),
         "probe": probe.name,
         "instance": probe.subject(),
-        "__param_target": asked,
+        "__param_target": asked(probe, place),
         "__param_module": probe.name,
     });
     if let Some(interval) = &probe.interval {

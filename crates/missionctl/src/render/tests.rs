@@ -59,6 +59,21 @@ heartbeat = "/nowhere/{worker}"
 systemd = ["worker@*.service"]
 docker = ["brain-*"]
 docker_labels = ["brain.worker"]
+[training]
+metrics = "training/latest_metrics.json"
+runs = "/nowhere/runs"
+canary = { command = ["./canary.sh", "--fast"], every = "2h" }
+[[device]]
+port = "/dev/serial/by-id/*"
+[[device]]
+port = "tcp://localhost:3333"
+platform = "esp32"
+[bridge]
+remote_write = "http://localhost:19090/api/v1/write"
+user = "me"
+password_file = "centre"
+[receiver]
+out_of_order = "6h"
 [notify.slack]
 webhook_url_file = "slack"
 [notify.webhook]
@@ -77,6 +92,7 @@ fn project(folder: &Path) -> Project {
         ("webhook", "http://127.0.0.1:5001/hook\n"),
         ("litellm.dsn", "postgres://me:hush@localhost/litellm\n"),
         ("shop.toml", "[[query]]\n"),
+        ("centre", "hush\n"),
     ] {
         fs::write(folder.join(name), text).expect("write");
         fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).expect("change the mode");
@@ -278,4 +294,89 @@ fn databases_are_named_as_whoever_asks_them_reaches_them() {
         let text = fs::read_to_string(copy.path()).expect("a file");
         assert!(!text.contains("hush"), "{}", copy.path().display());
     }
+}
+
+#[test]
+fn training_runs_and_devices_are_named_as_their_exporters_see_them() {
+    let rendered = Rendered::new();
+    let root = rendered.project.root().to_path_buf();
+    let in_container = |path: &str| format!("\"/host{}\"", real(&root.join(path)).display());
+    let text = rendered.read("training-exporter/training-exporter.toml");
+    let metrics = in_container("training/latest_metrics.json");
+    assert!(text.contains(&format!("metrics = {metrics}\n")), "{text}");
+    assert!(text.contains("runs = [\"/host/nowhere/runs\"]"), "{text}");
+    assert!(
+        !text.contains("canary"),
+        "a container has no such program\n{text}"
+    );
+    assert_eq!(training_files(&rendered.inventory), Some("/".into()));
+    let text = rendered.read("device-exporter/device-exporter.toml");
+    assert!(text.contains("port = \"/dev/serial/by-id/*\""), "{text}");
+    assert!(
+        text.contains("port = \"tcp://host.docker.internal:3333\""),
+        "{text}"
+    );
+
+    rendered.render(Place::Processes {
+        supervisord: Path::new("/run/supervisor.sock"),
+    });
+    let text = rendered.read("training-exporter/training-exporter.toml");
+    let command = format!("command = [\"{}/canary.sh\", \"--fast\"]", root.display());
+    assert!(text.contains(&command), "{text}");
+    let folder = format!("folder = \"{}/training/canary\"", root.display());
+    assert!(text.contains(&folder), "{text}");
+    let text = rendered.read("device-exporter/device-exporter.toml");
+    assert!(text.contains("port = \"tcp://localhost:3333\""), "{text}");
+}
+
+#[test]
+fn a_bridge_is_told_what_to_scrape_and_where_to_bring_it() {
+    let rendered = Rendered::new();
+    let read = || {
+        let text = rendered.read("pushgateway-bridge/pushgateway-bridge.toml");
+        assert!(!text.contains("hush"), "{text}");
+        text.parse::<toml::Table>().expect("TOML")
+    };
+    let bridge = read();
+    assert_eq!(bridge["machine"].as_str(), Some("here"));
+    let to = &bridge["remote_write"];
+    assert_eq!(to["url"].as_str(), Some("http://prometheus:9090/api/v1/write"));
+    assert_eq!(
+        to["password_file"].as_str(),
+        Some("/etc/pushgateway-bridge/password")
+    );
+    assert_eq!(rendered.read("pushgateway-bridge/password"), "hush\n");
+    let targets: Vec<(&str, &str)> = bridge["target"]
+        .as_array()
+        .expect("targets")
+        .iter()
+        .filter_map(|target| Some((target["job"].as_str()?, target["url"].as_str()?)))
+        .collect();
+    for expected in [
+        ("node-exporter", "http://host.docker.internal:19100/metrics"),
+        ("worker-exporter", "http://worker-exporter:9403/metrics"),
+        ("app", "http://host.docker.internal:4000/metrics"),
+        (
+            "probe",
+            "http://blackbox-exporter:9115/probe?module=api&target=https%3A%2F%2Fhost.docker.internal%3A8443%2Fhealth",
+        ),
+    ] {
+        assert!(targets.contains(&expected), "{expected:?} is not in {targets:#?}");
+    }
+    assert!(
+        targets.iter().all(|(job, _)| *job != "prometheus"),
+        "{targets:#?}"
+    );
+    let config = rendered.read("prometheus/prometheus.yml");
+    assert!(config.contains("out_of_order_time_window: 6h"), "{config}");
+
+    rendered.render(Place::Processes {
+        supervisord: Path::new("/run/supervisor.sock"),
+    });
+    let bridge = read();
+    let to = &bridge["remote_write"];
+    assert_eq!(to["url"].as_str(), Some("http://localhost:19090/api/v1/write"));
+    let original = rendered.project.root().join("centre").display().to_string();
+    assert_eq!(to["password_file"].as_str(), Some(original.as_str()));
+    assert!(!rendered.run().join("pushgateway-bridge/password").exists());
 }

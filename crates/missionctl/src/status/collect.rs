@@ -118,8 +118,12 @@ pub(crate) fn collect(project: &Project) -> anyhow::Result<Status> {
     let prometheus = state.url(Service::Prometheus);
     let targets = prometheus.as_deref().and_then(targets);
     let alerts = prometheus.as_deref().and_then(alerts);
-    let healthy = services.iter().all(|service| service.healthy)
-        && targets.as_ref().is_some_and(|targets| targets.down.is_empty());
+    // An agent has no Prometheus to ask.
+    let is_scraped = match &targets {
+        Some(targets) => targets.down.is_empty(),
+        None => prometheus.is_none(),
+    };
+    let healthy = services.iter().all(|service| service.healthy) && is_scraped;
     Ok(Status {
         backend: backend.name(),
         running: true,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::collect::{ServiceStatus, Status};
+use crate::service::Service;
 use crate::{table, text};
 
 /// Always firing: that it does shows that alerting works.
@@ -62,7 +63,12 @@ fn services(services: &[ServiceStatus]) -> String {
 
 fn targets(status: &Status) -> Vec<String> {
     let Some(targets) = &status.targets else {
-        return vec!["targets: unknown, Prometheus does not answer".to_owned()];
+        let has_prometheus = status
+            .services
+            .iter()
+            .any(|service| service.name == Service::Prometheus.name());
+        let unknown = has_prometheus.then(|| "targets: unknown, Prometheus does not answer".to_owned());
+        return unknown.into_iter().collect();
     };
     let mut lines = vec![format!("targets: {} of {} up", targets.up, targets.total)];
     lines.extend(targets.down.iter().map(|target| {

@@ -61,10 +61,10 @@ fn keys_that_do_not_exist() {
         "known here: bind, backend",
     );
     assert_refused(
-        "[training]\nmetrics = \"/srv\"\n",
+        "[trianing]\nmetrics = \"/srv\"\n",
         1,
-        "unknown key `training`",
-        "not part of this version",
+        "unknown key `trianing`",
+        "did you mean `training`?",
     );
     assert_refused(
         "[stack.ports]\nrapl = 1\n",
@@ -387,18 +387,12 @@ fn two_services_on_a_low_port() {
 #[test]
 fn exporters_that_do_not_exist() {
     let machine = |exporter: &str| format!("{MACHINE}exporters = [\"{exporter}\"]\n");
-    assert_refused(
-        &machine("device"),
-        4,
-        "`device` is not an exporter of this version",
-        "later version",
-    );
     assert_refused(&machine("wroker"), 4, "`wroker`", "did you mean `worker`?");
     assert_refused(
         &machine("quantum"),
         4,
         "`quantum`",
-        "known are node, rapl, gpu, worker, lancedb, sql",
+        "known are node, rapl, gpu, worker, lancedb, sql, training, device;",
     );
     assert_refused(&machine("node:x"), 4, "`x` is not a port", "whole numbers");
 }
@@ -462,7 +456,7 @@ fn lancedb_folders() {
             folders("\"/srv\"")
         ),
         8,
-        "tables and databases of its own",
+        "tables, databases, runs and devices of its own",
         "remove this table",
     );
 }
@@ -905,4 +899,162 @@ fn what_runs_in_containers_only_is_left_out_and_said() {
         assert!(ran.stderr.contains(&said), "{said}\n{}", ran.stderr);
     }
     assert!(!ran.stderr.contains("victoria-metrics"), "{}", ran.stderr);
+}
+
+#[test]
+fn training_runs_and_the_canary_set() {
+    let training = |rest: &str| format!("[training]\n{rest}\n");
+    assert_refused(
+        &training(""),
+        1,
+        "nothing is named that could be followed",
+        "latest_metrics.json",
+    );
+    assert_refused(&training("metrics = \"\""), 2, "\"\" is no path", "mission.toml");
+    assert_refused(
+        &training("runs = \"/srv\"\nexpire = \"soon\""),
+        3,
+        "`soon` is not a duration",
+        "30s",
+    );
+    let canary = |keys: &str| training(&format!("metrics = \"m.json\"\ncanary = {{ {keys} }}"));
+    assert_refused(
+        &canary("command = []"),
+        3,
+        "the command is empty",
+        "its arguments",
+    );
+    assert_refused(
+        &canary("command = [\"a\"], results = \"b\""),
+        3,
+        "a command and a file of results",
+        "keep one",
+    );
+    assert_refused(
+        &canary("every = \"1h\""),
+        1,
+        "neither a command nor a file of results",
+        "results = ",
+    );
+    assert_refused(
+        &canary("command = [\"a\"], drop = 10"),
+        3,
+        "10 is no share of the baseline",
+        "between 0 and 1",
+    );
+    assert_refused(
+        &canary("command = [\"a\"], direction = \"up\""),
+        3,
+        "`up` is not known here",
+        "higher, lower",
+    );
+    assert_refused(
+        &training("canary = { command = [\"a\"] }"),
+        2,
+        "no place for the canary set's baseline",
+        "folder = ",
+    );
+    let ran = check(&canary("command = [\"./canary.sh\"]"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for warned in ["m.json yet", "canary.sh is no program that this user may run"] {
+        assert!(ran.stderr.contains(warned), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn devices() {
+    let device = |rest: &str| format!("[[device]]\n{rest}\n");
+    assert_refused(
+        &device("port = \"ttyUSB0\""),
+        2,
+        "`ttyUSB0` is no port",
+        "/dev/serial/by-id",
+    );
+    assert_refused(&device("port = \"tcp://here\""), 2, "here", "tcp://host:port");
+    assert_refused(
+        &device("port = \"/dev/ttyACM0\"\nprotocol = \"jsno\""),
+        3,
+        "`jsno`",
+        "did you mean `json`?",
+    );
+    assert_refused(
+        &device("port = \"/dev/ttyACM*\"\nid = \"kitchen\""),
+        3,
+        "all devices that match",
+        "a single port",
+    );
+    assert_refused(
+        &(device("port = \"/dev/ttyACM0\"") + &device("port = \"/dev/ttyACM0\"")),
+        4,
+        "is listed twice",
+        "remove one",
+    );
+    assert_refused(
+        "[device]\nport = \"/dev/ttyACM0\"\n",
+        1,
+        "a table where a list belongs",
+        "double brackets",
+    );
+    let ran = check(&device("port = \"/dev/serial/by-id/*\"\nbaud = 460800"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
+fn bridges_and_receivers() {
+    let bridge = |rest: &str| format!("[bridge]\n{rest}\n");
+    assert_refused(&bridge(""), 1, "the bridge leads nowhere", "remote_write = ");
+    assert_refused(
+        &bridge("remote_write = \"http://a/\"\npushgateway = \"http://b\""),
+        3,
+        "two centres",
+        "keep one",
+    );
+    assert_refused(
+        &bridge("remote_write = \"centre:9090\""),
+        2,
+        "is not a URL",
+        "http://host",
+    );
+    let password = bridge("remote_write = \"http://me:hunter2@centre/\"");
+    assert_refused(&password, 2, "a password does not belong", "password_file");
+    let more = |keys: &str| bridge(&format!("remote_write = \"http://127.0.0.1:1/w\"\n{keys}"));
+    assert_refused(
+        &more("user = \"me\""),
+        3,
+        "the user has no password",
+        "password_file",
+    );
+    assert_refused(&more("ca_file = \"no.pem\""), 3, "cannot be read", "PEM");
+    assert_refused(&more("token_file = \"no\""), 3, "cannot be read", "umask 077");
+    assert_refused(
+        &more("intake = \"10.255.255.1:9091\""),
+        3,
+        "no address of this machine",
+        "127.0.0.1",
+    );
+    assert_refused(&more("spool = { size = \"big\" }"), 3, "is not a size", "10GB");
+    let ran = check(&more(""));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let warned = ":2: warning: the centre of [bridge] at 127.0.0.1:1 does not answer";
+    assert!(ran.stderr.contains(warned), "{}", ran.stderr);
+    assert_refused(
+        "[stack]\nprofile = \"agent\"\n",
+        2,
+        "an agent keeps nothing itself",
+        "add [bridge]",
+    );
+    assert_refused(
+        "[receiver]\n",
+        1,
+        "the key `out_of_order` is missing",
+        "add `out_of_order",
+    );
+    let alone = check("[receiver]\nout_of_order = \"24h\"\n");
+    assert!(
+        alone
+            .stderr
+            .contains(":2: warning: Prometheus listens on 127.0.0.1"),
+        "{}",
+        alone.stderr
+    );
 }

@@ -24,13 +24,17 @@ pub(crate) const PROGRAMS: [&str; 10] = [
     "victoria-metrics",
     "supervisord",
 ];
-const OWN_PROGRAMS: [&str; 6] = [
+const OWN_PROGRAMS: [&str; 10] = [
     "demo-machine",
     "rapl-exporter",
     "gpu-exporter",
     "worker-exporter",
     "lancedb-exporter",
     "sql-exporter",
+    "training-exporter",
+    "device-exporter",
+    "pushgateway-bridge",
+    "fake-devices",
 ];
 pub(crate) const SERVICES: [&str; 6] = [
     "prometheus",
@@ -41,10 +45,13 @@ pub(crate) const SERVICES: [&str; 6] = [
     "worker-exporter",
 ];
 /// What only some inventories ask for; a port is known for each.
-const FURTHER_SERVICES: [&str; 9] = [
+const FURTHER_SERVICES: [&str; 12] = [
     "gpu-exporter",
     "lancedb-exporter",
     "sql-exporter",
+    "training-exporter",
+    "device-exporter",
+    "pushgateway-bridge",
     "grafana",
     "blackbox-exporter",
     "postgres-exporter",

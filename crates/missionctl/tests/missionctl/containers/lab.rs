@@ -23,10 +23,13 @@ const PARTS: [&str; 7] = [
     "prometheus",
 ];
 const FILES: [&str; 3] = [".dockerignore", "Cargo.lock", "Cargo.toml"];
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 16] = [
     "gpu-exporter",
     "lancedb-exporter",
     "sql-exporter",
+    "training-exporter",
+    "device-exporter",
+    "pushgateway-bridge",
     "prometheus",
     "alertmanager",
     "pushgateway",

@@ -13,20 +13,25 @@ const MACHINE: &str = "[[machine]]\nname = \"bench\"\naddress = \"localhost\"\n\
      exporters = [\"node\", \"rapl\", \"gpu\", \"worker\"]\n";
 
 /// Everything that the distribution has a program for.
-const RUNNING: [&str; 12] = [
+const RUNNING: [&str; 15] = [
     "alertmanager",
     "blackbox-exporter",
+    "device-exporter",
     "gpu-exporter",
     "lancedb-exporter",
     "node-exporter",
     "postgres-exporter",
     "prometheus",
     "pushgateway",
+    "pushgateway-bridge",
     "rapl-exporter",
     "sql-exporter",
+    "training-exporter",
     "victoria-metrics",
     "worker-exporter",
 ];
+
+const METRICS: &str = "{\"phase\": \"phase3\", \"loss\": 0.5, \"step\": 7}";
 
 /// The whole life of one stack, in one test: starting it is what takes long.
 #[test]
@@ -39,18 +44,26 @@ fn the_core_profile_comes_up_lives_and_goes() {
     lab.write_secret("secrets/postgres", PASSWORD);
     lab.write_secret("secrets/shop", &address(host.postgres_port(), PASSWORD));
     lab.write("shop.toml", QUERIES);
+    lab.write("training/latest_metrics.json", METRICS);
+    lab.write("training/result.json", "{\"performance\": 0.8, \"samples\": 20}");
     let rest = format!(
         "{MACHINE}\n[[probe]]\nname = \"alerting\"\nurl = \"http://localhost:{}/-/ready\"\n\n\
          [postgres]\naddress = \"localhost:{}\"\nuser = \"watcher\"\npassword_file = \"secrets/postgres\"\n\n\
          [lancedb]\npath = \"{}\"\n\n\
          [[sql]]\npack = \"shop.toml\"\ndsn_file = \"secrets/shop\"\n\n\
          [workers]\nsupervisor = [\"unix://{}\"]\ndocker = [\"{}-rapl-exporter-*\"]\n\n\
+         [training]\nmetrics = \"training/latest_metrics.json\"\n\
+         canary = {{ results = \"training/result.json\" }}\n\n\
+         [[device]]\nport = \"tcp://localhost:{}\"\n\n\
+         [bridge]\nremote_write = \"http://localhost:{}/api/v1/write\"\ninterval = \"1s\"\n\n\
          [notify.webhook]\nurl_file = \"secrets/hook\"\n",
         lab.ports["alertmanager"],
         host.postgres_port(),
         brain(),
         host.supervisor_socket().display(),
         lab.project(),
+        host.board_port(),
+        lab.ports["victoria-metrics"],
     );
     lab.write("mission.toml", &lab.inventory("extras = [\"longterm\"]", &rest));
 
@@ -151,6 +164,13 @@ fn what_is_on_the_machine_is_seen(lab: &Lab) {
         // The password went through a file of its own, and the address is the machine's.
         "sql_query_success%7Bquery=%22shop/databases%22%7D",
         "brain_worker_status%7Bworker=~%22.*rapl-exporter.*%22%7D",
+        "cet_training_loss",
+        // Written by the container beside the run.
+        "canary_samples",
+        "device_connection_status",
+        "model_tokens_total",
+        "bridge_target_up%7Btarget=~%22node-exporter.*%22%7D",
+        "bridge_last_push_timestamp_seconds",
         "brain_worker_status",
         "brain_worker_memory_bytes%3E0",
         "hw_cpu_load_percent",
@@ -160,6 +180,14 @@ fn what_is_on_the_machine_is_seen(lab: &Lab) {
     ] {
         eventually(expression, || value(expression).filter(|value| *value > 0.0));
     }
+    // The folder is this machine's, so that people find it beside the run.
+    let status = lab.run(&["canary", "status"]);
+    assert!(
+        status.stdout.contains("no baseline was accepted"),
+        "{}{}",
+        status.stdout,
+        status.stderr
+    );
     // The machine's own interface, not a container's.
     let address = format!("node_network_info%7Baddress=%22{}%22%7D", hardware_address());
     eventually(&address, || value(&address));
