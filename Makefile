@@ -3,7 +3,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # `make down PROJECT=examples/demo` is about another inventory than the one here.
 MISSIONCTL := $(TARGET)/release/missionctl $(if $(PROJECT),--project $(PROJECT))
 # The programs that the tests need, unpacked into a cache where the machine lacks them.
-WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$(scripts/postgres):$$(scripts/mariadb):$$(scripts/lancedb-python):$$(scripts/dbus):$$PATH"
+WITH_TOOLS = PATH="$$($(TARGET)/debug/missionctl tools --path):$$(scripts/postgres):$$(scripts/mariadb):$$(scripts/lancedb-python):$$(scripts/training-python):$$(scripts/dbus):$$PATH"
 
 .DEFAULT_GOAL := help
 .PHONY: help prepare build up down status logs demo images test test-compose test-engine test-images lint fmt bench

@@ -23,7 +23,7 @@ RUN for package in crates/*; do \
 
 # Every program at once, so that the image of the second one costs nothing. What runs on the machine itself is not there.
 FROM ${BUILDER_IMAGE} AS builder
-ENV BUILD="cargo build --release --locked --workspace --exclude missionctl --exclude compose --exclude demo-machine --exclude fake-nvml --bins"
+ENV BUILD="cargo build --release --locked --workspace --exclude missionctl --exclude compose --exclude demo-machine --exclude fake-nvml --exclude fake-devices --bins"
 WORKDIR /src
 COPY --from=manifests /src .
 # A target is named so that the flags are for the programs only, not for the compiler's own plug-ins.
