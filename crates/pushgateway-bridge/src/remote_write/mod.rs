@@ -21,7 +21,7 @@ use anyhow::Context as _;
 
 use self::overflow::Overflow;
 use self::post::Post;
-use self::sender::{Parts, Sender};
+use self::sender::Sender;
 use self::stop::{Stage, Stop};
 use crate::clock::Clock;
 use crate::http::{self, Client};
@@ -67,6 +67,16 @@ pub struct Remote {
     /// Pages come one after the other, so that one at a time is being encoded.
     page: Mutex<()>,
     is_disk_full: AtomicBool,
+}
+
+/// What the sender shares with those who bring pages.
+#[derive(Clone)]
+struct Parts {
+    spool: Arc<Spool>,
+    overflow: Arc<Overflow>,
+    clock: Arc<Clock>,
+    tally: Tally,
+    stop: Arc<Stop>,
 }
 
 impl Remote {

@@ -1,20 +1,17 @@
 //! Takes records from the spool to the receiver: fresh ones first and the backlog beside them, or all in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, RECORD, Record};
-use super::overflow::Overflow;
 use super::pause::Pause;
 use super::post::{Post, Unavailable};
 use super::preflight::{self, Receiver};
 use super::reply::Version;
-use super::stop::{Stage, Stop};
-use super::{Order, Settings};
-use crate::clock::Clock;
-use crate::spool::{Entry, Holding, Reader, Spool};
-use crate::tally::{Loss, Tally};
+use super::stop::Stage;
+use super::{Order, Parts, Settings};
+use crate::spool::{Entry, Holding, Reader};
+use crate::tally::Loss;
 
 /// What one request carries at most.
 const MOST_SAMPLES: usize = 10_000;
@@ -47,16 +44,6 @@ pub(super) struct Sender {
     backlog_at: Instant,
     is_away: bool,
     is_late: bool,
-}
-
-/// What the sender shares with those who bring pages.
-#[derive(Clone)]
-pub(super) struct Parts {
-    pub(super) spool: Arc<Spool>,
-    pub(super) overflow: Arc<Overflow>,
-    pub(super) clock: Arc<Clock>,
-    pub(super) tally: Tally,
-    pub(super) stop: Arc<Stop>,
 }
 
 /// What goes out next.
