@@ -22,7 +22,9 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// `512B`, `64KB`, `500MB`, `1GB`, `2TB`, in bytes. Each unit is 1024 of the one before, as in Prometheus' own flags.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text)?;
-    let power = ["B", "KB", "MB", "GB", "TB"].iter().position(|name| *name == unit)?;
+    let power = ["B", "KB", "MB", "GB", "TB"]
+        .iter()
+        .position(|name| *name == unit)?;
     number.checked_mul(1 << (10 * power))
 }
 
@@ -103,7 +105,18 @@ mod tests {
         assert_eq!(size("0B"), Some(0));
         assert_eq!(size("64KB"), Some(65536));
         assert_eq!(size("1GB"), Some(1 << 30));
-        for bad in ["", "5", "s", "GB", "1.5s", "-1s", "5 s", "1.5GB", "1gb", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "GB",
+            "1.5s",
+            "-1s",
+            "5 s",
+            "1.5GB",
+            "1gb",
+            "99999999999999999999s",
+        ] {
             assert_eq!((duration(bad), size(bad)), (None, None), "{bad}");
         }
         assert_eq!(size("17179869184TB"), None);

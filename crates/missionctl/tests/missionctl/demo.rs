@@ -10,7 +10,10 @@ fn demo_puts_a_made_up_machine_in_place_of_this_one() {
     lab.edit("mission.toml", |text| {
         text.replace("[stack]\n", "[stack]\ndemo = true\n")
             .replace("\"bench\"", "\"demo\"")
-            .replace("\"worker\"]", "\"worker\", \"gpu\", \"lancedb\", \"sql\"]")
+            .replace(
+                "\"worker\"]",
+                "\"worker\", \"gpu\", \"lancedb\", \"sql\", \"training\", \"device\"]",
+            )
     });
     let ran = lab.up();
     let line = ran
@@ -28,7 +31,7 @@ fn demo_puts_a_made_up_machine_in_place_of_this_one() {
     everything_moves(&lab);
 
     let before = lab.pids();
-    assert_eq!(before.len(), SERVICES.len() + 4);
+    assert_eq!(before.len(), SERVICES.len() + 6);
     let again = lab.up();
     assert!(
         again.stderr.contains("nothing had to be changed"),
@@ -68,6 +71,12 @@ fn everything_moves(lab: &Lab) {
         "litellm_usage_spend_usd_total",
         "brain_signal_queue_total",
         "business_revenue_total",
+        "cet_training_steps_total",
+        "training_step",
+        "llm_orchestra_requests_total",
+        "canary_last_run_timestamp_seconds",
+        "device_frames_total",
+        "model_tokens_total",
     ] {
         let query = format!("{metric}{{machine=\"demo\"}}");
         eventually(metric, || lab.query(&query).pop());
