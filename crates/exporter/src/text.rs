@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize as _, Deserializer, de};
 
-/// `500ms`, `30s`, `5m`, `1h`, `1d`.
+/// `500ms`, `30s`, `5m`, `1h`, `1d`, `2w`, `1y`, as Prometheus writes them.
 pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let seconds = |factor| number.checked_mul(factor).map(Duration::from_secs);
@@ -15,6 +15,8 @@ pub fn duration(text: &str) -> Option<Duration> {
         "m" => seconds(60),
         "h" => seconds(3600),
         "d" => seconds(86400),
+        "w" => seconds(7 * 86400),
+        "y" => seconds(365 * 86400),
         _ => None,
     }
 }
@@ -35,7 +37,7 @@ pub fn deserialize_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option
     parsed.map(Some).ok_or_else(|| {
         let shown = cut(&text, 40);
         de::Error::custom(format!(
-            "{shown:?} is no duration above 0; write a number and ms, s, m, h or d, as in \"30s\""
+            "{shown:?} is no duration above 0; write a number and ms, s, m, h, d, w or y, as in \"30s\""
         ))
     })
 }
@@ -81,7 +83,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_not(text in "[0-9]{0,25}[a-zA-Z.µ -]{0,3}") {
             for (is_read, units) in [
-                (duration(&text).is_some(), &["ms", "s", "m", "h", "d"][..]),
+                (duration(&text).is_some(), &["ms", "s", "m", "h", "d", "w", "y"][..]),
                 (size(&text).is_some(), &["B", "KB", "MB", "GB", "TB"][..]),
             ] {
                 let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -95,6 +97,8 @@ mod tests {
             prop_assert_eq!(read("ms"), Some(Duration::from_millis(number)));
             prop_assert_eq!(read("h"), read("m").map(|minutes| minutes * 60));
             prop_assert_eq!(read("d"), read("s").map(|seconds| seconds * 86400));
+            prop_assert_eq!(read("w"), read("d").map(|days| days * 7));
+            prop_assert_eq!(read("y"), read("d").map(|days| days * 365));
         }
     }
 

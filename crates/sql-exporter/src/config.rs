@@ -106,7 +106,7 @@ fn choose(databases: &mut Vec<Settings>, wanted: &[String]) -> anyhow::Result<()
 }
 
 fn parse(path: &Path, text: &str) -> anyhow::Result<Vec<Settings>> {
-    let at = |offset| format!("{}:{}", path.display(), text::line(text, offset));
+    let at = |offset| format!("{}:{}", path.display(), exporter::text::line(text, offset));
     let file: File = toml::from_str(text).map_err(|error| {
         anyhow!(
             "{}: {}",

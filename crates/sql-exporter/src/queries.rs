@@ -117,7 +117,7 @@ pub(crate) fn parse(
     dialect: Dialect,
     parameters: &BTreeMap<String, String>,
 ) -> anyhow::Result<Vec<Query>> {
-    let at = |offset| format!("{place}:{}", text::line(text, offset));
+    let at = |offset| format!("{place}:{}", exporter::text::line(text, offset));
     let file: File = toml::from_str(text).map_err(|error| {
         anyhow!(
             "{}: {}",

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use exporter::text::cut;
 use tokio::time::{Instant, sleep_until};
 
 use crate::board::Entry;
@@ -11,7 +12,6 @@ use crate::dsn::Dsn;
 use crate::failure::{Failure, Kind};
 use crate::line::{Limits, Line};
 use crate::table::Table;
-use crate::text::cut;
 
 /// Characters of an error in the log.
 const LONGEST_ERROR: usize = 500;
