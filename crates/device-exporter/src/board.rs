@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use crate::allowance::Allowance;
 use crate::config::Settings;
 use crate::device::{Context, Device, Opening};
 use crate::hardware::Hardware;
-use crate::identity::{Claim, Rank};
+use crate::identity::{Claim, IDS_AT_ONCE, IDS_PER_SECOND, Rank};
 use crate::logs::Logs;
 use crate::protocol::{Batch, Event, Label};
 use crate::session::Clock;
@@ -79,8 +80,8 @@ pub(crate) struct Expected {
 pub(crate) struct Link {
     opening: Opening,
     pub(crate) owner: Owner,
-    /// How many ids it has reported.
-    pub(crate) ids: u8,
+    /// Ids that it may still report.
+    pub(crate) ids: Allowance,
 }
 
 /// Whom a connection belongs to.
@@ -124,8 +125,10 @@ impl Board {
         self.max_devices = settings.max_devices;
         self.rules = settings.rules.len();
         self.expected = expected;
-        // Who was only missed because the configuration named the port is not missed any more.
-        self.devices.retain(|_, known| !known.is_placeholder());
+        // Who is gone and was only missed because of a port or an id that the configuration does not name any more.
+        self.devices.retain(|_, known| {
+            known.link.is_some() || (!known.is_placeholder() && known.is_wanted(&self.expected))
+        });
         self.miss(clock);
     }
 
@@ -151,7 +154,7 @@ impl Board {
             Link {
                 opening,
                 owner,
-                ids: 0,
+                ids: Allowance::new(IDS_AT_ONCE, IDS_PER_SECOND, clock.now),
             },
         );
         if let Some(claim) = sure {
@@ -173,7 +176,7 @@ impl Board {
     }
 
     /// Runs something with a connection's device.
-    fn with<T>(
+    pub(crate) fn with<T>(
         &mut self,
         link: u64,
         clock: Clock,
@@ -209,28 +212,17 @@ impl Board {
         let Some(connection) = self.links.remove(&link) else {
             return;
         };
+        // Whoever sat at this port for a moment without a word was not there.
+        let Owner::Shown(name) = connection.owner else {
+            return;
+        };
         self.is_changed = true;
-        match connection.owner {
-            // Whoever sat at this port for a moment without a word was not there.
-            Owner::Hidden(_) => {}
-            Owner::Shown(name) if forget || self.is_nobody(&name) => {
-                self.devices.remove(&name);
-            }
-            Owner::Shown(name) => {
-                if let Some(known) = self.devices.get_mut(&name) {
-                    known.leave(clock.now);
-                    tracing::warn!(device_id = name, port = known.device.port, "device disconnected");
-                }
-            }
+        if forget || self.devices.get(&name).is_some_and(Known::is_nobody) {
+            self.devices.remove(&name);
+        } else if let Some(known) = self.devices.get_mut(&name) {
+            known.leave(clock.now);
+            tracing::warn!(device_id = name, port = known.device.port, "device disconnected");
         }
-    }
-
-    /// A port that was found, where nobody ever said a word: there is no device to be missed.
-    fn is_nobody(&self, name: &str) -> bool {
-        self.devices.get(name).is_some_and(|known| {
-            let device = &known.device;
-            known.claim.rank == Rank::Location && device.counts.frames == 0 && device.expected.is_none()
-        })
     }
 
     fn is_hidden_with_frames(&self, link: u64) -> bool {
@@ -265,6 +257,22 @@ impl Known {
     /// Nobody has been seen here; the configuration says that somebody should be.
     pub(crate) fn is_placeholder(&self) -> bool {
         self.link.is_none() && self.device.last_seen.is_none()
+    }
+
+    /// A port that was found, where nobody ever said a word: there is no device to be missed, or to be silent.
+    pub(crate) fn is_nobody(&self) -> bool {
+        let device = &self.device;
+        self.claim.rank == Rank::Location && device.counts.frames == 0 && device.expected.is_none()
+    }
+
+    /// Whether the configuration names the port still, or the id if that is its own; of what it never named, always.
+    fn is_wanted(&self, expected: &[Expected]) -> bool {
+        self.device.expected.as_ref().is_none_or(|port| {
+            expected.iter().any(|expected| match self.claim.rank {
+                Rank::Configured => expected.id.as_deref() == Some(&self.claim.id),
+                _ => expected.port == *port,
+            })
+        })
     }
 
     /// Whether another device had its name first.

@@ -39,6 +39,11 @@ impl ModelTotals {
 }
 
 impl Counts {
+    /// Whether the device started since counting began.
+    pub(crate) fn has_started(&self) -> bool {
+        self.opened > 0 || self.resets.iter().any(|resets| *resets > 0)
+    }
+
     /// Adds what was counted elsewhere.
     pub(crate) fn add(&mut self, other: &Self) {
         let add = |sums: &mut [u64], others: &[u64]| {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::allowance::Allowance;
 use crate::counts::{Counts, ModelKey, ModelTotals};
 use crate::hardware::Hardware;
-use crate::logs::{Allowance, Line, Logs};
+use crate::logs::{self, Line, Logs};
 use crate::protocol::{Batch, Event, Hello, Label, Level, Log, ResetReason, Text};
-use crate::session::{Clock, Finished, Sessions};
+use crate::session::{Clock, Finished, RESTARTED, Sessions};
 use crate::spans::Spans;
-use crate::totals::Totals;
+use crate::totals::{MOST_OF_ONE, Totals};
 use crate::values::{Limits, Series, Values};
 
 /// A board that our opening reset has said so by then.
@@ -35,6 +36,8 @@ pub(crate) struct Device {
     pub(crate) values: Values,
     pub(crate) models: HashMap<ModelKey, ModelTotals>,
     pub(crate) sessions: Sessions,
+    /// Combinations of labels that it may still add to the totals of all devices.
+    pub(crate) combinations: usize,
     allowance: Allowance,
 }
 
@@ -76,7 +79,8 @@ impl Device {
             values: Values::default(),
             models: HashMap::new(),
             sessions: Sessions::default(),
-            allowance: Allowance::new(now),
+            combinations: MOST_OF_ONE,
+            allowance: logs::allowance(now),
         }
     }
 
@@ -130,7 +134,9 @@ impl Device {
                 self.set(Series::Reading { name, unit }, value, context);
             }
             Event::SessionStart(session) => {
-                let is_counted = context.totals.expect(&session, &self.platform);
+                let is_counted = context
+                    .totals
+                    .expect(&session, &self.platform, &mut self.combinations);
                 self.counts.series_dropped += u64::from(!is_counted);
                 if let Some(name) = &session.model_name {
                     let quantization = session.quantization.clone();
@@ -142,7 +148,7 @@ impl Device {
             }
             Event::SessionEnd(end) => {
                 let over = self.sessions.end(*end, context.clock);
-                self.finish(vec![over], context);
+                self.finish(over, context);
             }
             Event::Model(model) => self.take_model(*model, context),
             Event::Quality(quality) => self.take_quality(*quality, context),
@@ -168,7 +174,7 @@ impl Device {
         }
         // The next one is not ours.
         context.opening.may_reset = false;
-        self.abandon("the device restarted", context);
+        self.abandon(RESTARTED, context);
     }
 
     /// Takes over what the device says about itself.
@@ -220,9 +226,11 @@ impl Device {
     }
 
     /// Counts sessions that are over, and hands them on as spans.
-    pub(crate) fn finish(&mut self, over: Vec<Finished>, context: &mut Context<'_>) {
+    pub(crate) fn finish(&mut self, over: impl IntoIterator<Item = Finished>, context: &mut Context<'_>) {
         for finished in over {
-            let is_counted = context.totals.finish(&finished, &self.platform);
+            let is_counted = context
+                .totals
+                .finish(&finished, &self.platform, &mut self.combinations);
             self.counts.series_dropped += u64::from(!is_counted);
             let (level, text) = match &finished.error {
                 None => (Level::Info, Text::new("profiling session ended")),
@@ -237,8 +245,9 @@ impl Device {
     }
 
     /// Goes on as this one, which was connected until now under another name: what it did is added, what it said last
-    /// holds.
-    pub(crate) fn absorb(&mut self, other: Self, limits: &Limits) {
+    /// holds. Yields the sessions that this ends.
+    #[must_use]
+    pub(crate) fn absorb(&mut self, other: Self, limits: &Limits) -> Vec<Finished> {
         if other.said_platform || !self.said_platform {
             self.platform = other.platform;
             self.said_platform = other.said_platform;
@@ -250,7 +259,7 @@ impl Device {
         self.last_seen = other.last_seen.or(self.last_seen);
         self.counts.add(&other.counts);
         self.values = other.values;
-        self.sessions = other.sessions;
+        self.combinations = self.combinations.min(other.combinations);
         for (key, totals) in other.models {
             if self.models.len() >= limits.most && !self.models.contains_key(&key) {
                 self.counts.series_dropped += 1;
@@ -261,6 +270,7 @@ impl Device {
             sum.seconds += totals.seconds;
             sum.joules += totals.joules;
         }
+        self.sessions.go_on(other.sessions, other.counts.has_started())
     }
 }
 

@@ -23,7 +23,7 @@ const WORTHLESS: [&str; 5] = [
 pub(crate) struct Hardware {
     /// The adapter's serial number, with the interface where an adapter has several ports.
     pub(crate) usb_serial: Option<String>,
-    /// The place on the bus, such as `usb-1-1.2:1.0`; for what is no USB adapter, the port's name.
+    /// The place on the bus, such as `usb-1-1.2:1.0`; for what is no USB adapter, what the configuration calls the port.
     pub(crate) location: String,
     /// Vendor and product, so that two makers' serial numbers are not mixed up.
     pub(crate) product: Option<String>,
@@ -49,15 +49,14 @@ impl Hardware {
     }
 }
 
-/// What the port with this name below `/dev` hangs on.
-pub(crate) fn of(sysfs: &Path, name: &str) -> Hardware {
+/// The USB adapter of the port with this name below `/dev`, if it has one.
+pub(crate) fn of(sysfs: &Path, name: &str) -> Option<Hardware> {
     // The kernel writes the `/` of a name in `/dev` as `!`.
     let link = sysfs
         .join("class/tty")
         .join(name.replace('/', "!"))
         .join("device");
-    let found = link.canonicalize().ok().and_then(|device| usb(&device));
-    found.unwrap_or_else(|| Hardware::named(name))
+    usb(&link.canonicalize().ok()?)
 }
 
 /// The USB device above this folder, if there is one.
@@ -132,7 +131,7 @@ mod tests {
     fn an_adapter_is_known_by_serial_number_and_place() {
         let sysfs = tempfile::tempdir().expect("a folder");
         plug(sysfs.path(), "1-1.2", "1-1.2:1.0", "ttyUSB0", Some("A50285BI"));
-        let found = of(sysfs.path(), "ttyUSB0");
+        let found = of(sysfs.path(), "ttyUSB0").expect("an adapter");
         assert_eq!(found.usb_serial.as_deref(), Some("A50285BI"));
         assert_eq!(found.location, "usb-1-1.2:1.0");
         assert_eq!(found.key(), ("serial 10c4:ea60 A50285BI".into(), true));
@@ -146,7 +145,10 @@ mod tests {
         plug(sysfs.path(), "1-3", "1-3:1.0", "ttyUSB3", Some("FT4232-7Q"));
         let third = sysfs.path().join("class/tty/ttyUSB3/device/port_number");
         std::fs::write(third, "1\n").expect("write");
-        let serial = |name| of(sysfs.path(), name).usb_serial.expect("a serial number");
+        let serial = |name| {
+            let adapter = of(sysfs.path(), name).expect("an adapter");
+            adapter.usb_serial.expect("a serial number")
+        };
         assert_eq!(serial("ttyUSB1"), "FT4232-7Q");
         assert_eq!(serial("ttyUSB2"), "FT4232-7Q-if02");
         assert_eq!(serial("ttyUSB3"), "FT4232-7Q-port1");
@@ -173,11 +175,11 @@ mod tests {
                 &name,
                 serial,
             );
-            let found = of(sysfs.path(), &name);
+            let found = of(sysfs.path(), &name).expect("an adapter");
             assert_eq!(found.usb_serial, None, "{serial:?}");
             assert_eq!(found.key(), (format!("place 10c4:ea60 usb-2-{i}:1.0"), false));
         }
-        assert_eq!(of(sysfs.path(), "ttyS0"), Hardware::named("ttyS0"));
-        assert_eq!(of(sysfs.path(), "pts/3").location, "pts/3");
+        assert_eq!(of(sysfs.path(), "ttyS0"), None);
+        assert_eq!(of(sysfs.path(), "pts/3"), None);
     }
 }

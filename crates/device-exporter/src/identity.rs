@@ -15,9 +15,10 @@ use crate::session::Clock;
 
 /// How long a connection waits for its device's own id. An ESP32 has booted by then.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
-/// Ids that one connection may report one after the other; a device that makes up a new one each time must not push
-/// others out of the memory.
-const MOST_IDS: u8 = 8;
+/// Ids that one connection may report one after the other: boards may take turns on an adapter, but one that makes up a
+/// new id each time must not push others out of the memory.
+pub(crate) const IDS_AT_ONCE: f64 = 8.0;
+pub(crate) const IDS_PER_SECOND: f64 = 1.0 / 60.0;
 
 /// Who somebody is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +65,17 @@ impl Board {
         };
         if let Owner::Shown(name) = &connection.owner {
             let held = self.devices.get(name).map(|known| &known.claim);
-            if held.is_some_and(|held| *held == claim || held.rank == Rank::Configured) {
+            // Who had the name first may have gone meanwhile.
+            let is_taken = || {
+                self.devices
+                    .get(&claim.id)
+                    .is_some_and(|known| known.link.is_some())
+            };
+            if held.is_some_and(|held| held.rank == Rank::Configured || *held == claim && is_taken()) {
                 return;
             }
         }
-        if connection.ids < MOST_IDS {
-            connection.ids += 1;
+        if connection.ids.take(clock.now) {
             self.identify(link, claim, clock);
         }
     }
@@ -150,7 +156,7 @@ impl Board {
             return;
         }
         let device = match earlier {
-            Some(earlier) => self.part_from(&earlier, clock),
+            Some(earlier) => self.part_from(&earlier, &claim, clock),
             None => self.unhide(link),
         };
         if let Some(device) = device {
@@ -158,10 +164,10 @@ impl Board {
         }
     }
 
-    /// Takes a device off its earlier name. One that had said that name itself is another device and stays, as gone.
-    fn part_from(&mut self, earlier: &str, clock: Clock) -> Option<Device> {
+    /// Takes a device off its earlier name. One that had reported another id is another device and stays, as gone.
+    fn part_from(&mut self, earlier: &str, claim: &Claim, clock: Clock) -> Option<Device> {
         let known = self.devices.get_mut(earlier)?;
-        if known.claim.rank < Rank::Reported {
+        if known.claim.rank < Rank::Reported || known.claim == *claim {
             return self.devices.remove(earlier).map(|known| known.device);
         }
         let left = &known.device;
@@ -185,10 +191,11 @@ impl Board {
     }
 
     fn show(&mut self, link: u64, name: String, claim: Claim, device: Device, clock: Clock) {
+        let mut over = Vec::new();
         let mut known = match self.devices.remove(&name) {
             None => Known::gone(device, claim),
             Some(mut earlier) => {
-                earlier.device.absorb(device, &self.limits);
+                over = earlier.device.absorb(device, &self.limits);
                 earlier.device.counts.reconnects += u64::from(earlier.was_connected);
                 Known { claim, ..earlier }
             }
@@ -208,12 +215,14 @@ impl Board {
             firmware_version,
             "device connected"
         );
-        self.totals.expect_platform(&device.platform);
-        // Who was missed at this port, and what this same device was called in a conflict that is over.
+        self.totals
+            .expect_platform(&device.platform, &mut device.combinations);
+        // Who was missed at this port, and what this same device was called as it had not said its id, or in a conflict that is
+        // over.
         self.devices.retain(|_, other| {
             let is_missed = other.is_placeholder() && other.device.expected == known.device.expected;
             let was_this = other.link.is_none()
-                && other.claim == known.claim
+                && (other.claim == known.claim || other.claim.rank < Rank::Reported)
                 && other.device.hardware.key() == known.device.hardware.key();
             !is_missed && !was_this
         });
@@ -221,6 +230,7 @@ impl Board {
         if let Some(connection) = self.links.get_mut(&link) {
             connection.owner = Owner::Shown(name);
         }
+        self.with(link, clock, |device, context| device.finish(over, context));
         self.is_changed = true;
     }
 

@@ -3,10 +3,12 @@
 //! [`exporter`] is the whole program; [`protocol`] reads what devices say, and [`config`] the configuration file.
 
 mod aging;
+mod allowance;
 mod board;
 pub mod config;
 mod counts;
 mod device;
+mod driver;
 mod hardware;
 mod identity;
 mod link;

@@ -11,11 +11,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::board::{Board, Opened};
-use crate::config::Rule;
 use crate::hardware::{self, Hardware};
 use crate::identity::SETTLE;
 use crate::protocol::{Batch, Decoder, Settings};
-use crate::scan::{Key, expected_name};
+use crate::scan::{Found, Key, expected_name};
 use crate::session::Clock;
 use crate::wire::{OpenError, Trouble, Wire};
 use crate::{serial, tcp};
@@ -48,7 +47,7 @@ pub(crate) enum Stop {
     No,
     /// It is opened again with other settings.
     Again,
-    /// Nobody is to watch this port any more.
+    /// Nobody is to watch this port any more, or its device under the name that it has.
     Forget,
 }
 
@@ -56,7 +55,7 @@ pub(crate) enum Stop {
 pub(crate) struct Attempt {
     pub(crate) shared: Arc<Shared>,
     pub(crate) key: Key,
-    pub(crate) rule: Arc<Rule>,
+    pub(crate) found: Found,
     /// It came while we watched: its device has just been switched on.
     pub(crate) is_new: bool,
     pub(crate) stop: watch::Receiver<Stop>,
@@ -108,18 +107,18 @@ impl Attempt {
         };
         let opened = Opened {
             port: self.key.name(),
-            expected: expected_name(&self.rule),
+            expected: expected_name(&self.found.rule),
             hardware,
-            id: self.rule.id.clone(),
-            platform: self.rule.platform.clone(),
+            id: self.found.rule.id.clone(),
+            platform: self.found.rule.platform.clone(),
             may_reset: matches!(self.key, Key::Serial(_)) && !self.is_new,
         };
         let since = Instant::now();
         let held = Held::new(&self, opened);
         let link = held.link;
         let mut decoder = Decoder::new(Settings {
-            protocol: self.rule.protocol,
-            probe: self.rule.probe,
+            protocol: self.found.rule.protocol,
+            probe: self.found.rule.probe,
         });
         if let Err(error) = self.read(&wire, link, &mut decoder).await {
             tracing::warn!(port = self.key.name(), %error, "reading ended");
@@ -135,9 +134,12 @@ impl Attempt {
         let (fd, hardware) = match &self.key {
             Key::Tcp(address) => (tcp::open(address).await?, Hardware::named(address)),
             Key::Serial(path) => {
-                let (path, sysfs, baud) = (path.clone(), self.shared.sysfs.clone(), self.rule.baud);
+                let (path, place, sysfs) =
+                    (path.clone(), self.found.place.clone(), self.shared.sysfs.clone());
+                let baud = self.found.rule.baud;
                 let mut opening = spawn_blocking(move || {
                     let hardware = hardware::of(&sysfs, &serial::name(&path));
+                    let hardware = hardware.unwrap_or_else(|| Hardware::named(&place));
                     serial::open(&path, baud).map(|fd| (fd, hardware))
                 });
                 let ended = if let Ok(ended) = timeout(PATIENCE, &mut opening).await {
@@ -190,7 +192,7 @@ impl Attempt {
                     is_settled = true;
                     self.shared.board().settle(link, Clock::read());
                 }
-                _ = probe.tick(), if self.rule.probe => {}
+                _ = probe.tick(), if self.found.rule.probe => {}
             }
             while let Some(bytes) = decoder.to_send(since.elapsed()) {
                 wire.send(bytes).await?;

@@ -6,12 +6,18 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
+use crate::allowance::Allowance;
 use crate::protocol::{Label, Level, Text};
 
 const QUEUE: usize = 1024;
 /// Lines that a device may say at once, and per second in the long run.
 const BURST: f64 = 50.0;
 const PER_SECOND: f64 = 10.0;
+
+/// How much one device may say.
+pub(crate) fn allowance(now: Instant) -> Allowance {
+    Allowance::new(BURST, PER_SECOND, now)
+}
 
 /// A line with what it is about.
 #[derive(Debug)]
@@ -62,49 +68,5 @@ fn write(lines: &Receiver<Line>) {
             Level::Info => tracing::info!(device_id, platform, model_name, tag, "{text}"),
             Level::Debug | Level::Verbose => tracing::debug!(device_id, platform, model_name, tag, "{text}"),
         }
-    }
-}
-
-/// How much one device may still say.
-#[derive(Debug)]
-pub(crate) struct Allowance {
-    lines: f64,
-    at: Instant,
-}
-
-impl Allowance {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            lines: BURST,
-            at: now,
-        }
-    }
-
-    /// Whether one more line may pass.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.lines = (self.lines + passed * PER_SECOND).min(BURST);
-        self.at = now;
-        let may_pass = self.lines >= 1.0;
-        if may_pass {
-            self.lines -= 1.0;
-        }
-        may_pass
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn a_device_that_talks_too_much_is_cut_off_and_heard_again() {
-        let start = Instant::now();
-        let mut allowance = Allowance::new(start);
-        assert_eq!((0..1000).filter(|_| allowance.take(start)).count(), 50);
-        let later = start + Duration::from_secs(2);
-        assert_eq!((0..1000).filter(|_| allowance.take(later)).count(), 20);
     }
 }

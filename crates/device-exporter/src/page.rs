@@ -79,14 +79,15 @@ fn states(board: &Board) -> Vec<Family> {
         (labels, f64::from(u8::from(device.connected)))
     });
     let seen = devices().filter(|(_, device)| device.last_seen.is_some());
-    let info = seen.clone().map(|(name, device)| {
+    let info = seen.map(|(name, device)| {
         let firmware = device.firmware.as_deref().unwrap_or_default();
         let serial = device.hardware.usb_serial.as_deref().unwrap_or_default();
         ([name, device.platform.as_str(), firmware, serial], 1.0)
     });
-    let last_seen = seen.filter_map(|(name, device)| {
-        let since = device.last_seen?.duration_since(UNIX_EPOCH).ok()?;
-        Some(([name], since.as_secs_f64()))
+    let somebody = board.devices.iter().filter(|(_, known)| !known.is_nobody());
+    let last_seen = somebody.filter_map(|(name, known)| {
+        let since = known.device.last_seen?.duration_since(UNIX_EPOCH).ok()?;
+        Some(([name.as_str()], since.as_secs_f64()))
     });
     vec![
         m::CONNECTED.family(connected),

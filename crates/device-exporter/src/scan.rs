@@ -1,12 +1,12 @@
 //! Which ports there are now: what the configuration's patterns match.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::board::Expected;
 use crate::config::{Port, Rule, Settings};
+use crate::driver::Drivers;
 use crate::serial;
 
 /// What tells ports apart.
@@ -18,20 +18,43 @@ pub(crate) enum Key {
     Tcp(String),
 }
 
-/// The ports that are there, each with the first rule that names it. TCP servers always are.
-pub(crate) fn ports(settings: &Settings) -> BTreeMap<Key, Arc<Rule>> {
+/// A port that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// The rule that holds for it.
+    pub(crate) rule: Arc<Rule>,
+    /// What that rule calls it, or the link that its pattern matched, which names the place better than the node does.
+    pub(crate) place: String,
+}
+
+/// The ports that are there, each with the first rule that names it; those that name one port go before patterns. TCP
+/// servers always are.
+pub(crate) fn ports(settings: &Settings) -> BTreeMap<Key, Found> {
+    let drivers = Drivers::read();
+    let rules = || settings.rules.iter();
+    let named = rules().filter(|rule| rule.port.is_one());
     let mut found = BTreeMap::new();
-    for rule in &settings.rules {
-        let rule = Arc::new(rule.clone());
+    for rule in named.chain(rules().filter(|rule| !rule.port.is_one())) {
+        let shared = Arc::new(rule.clone());
+        let mut find = |key, place| {
+            let rule = Arc::clone(&shared);
+            found.entry(key).or_insert(Found { rule, place });
+        };
         match &rule.port {
-            Port::Tcp(address) => {
-                found.entry(Key::Tcp(address.clone())).or_insert(rule);
+            Port::Tcp(address) => find(Key::Tcp(address.clone()), address.clone()),
+            Port::Serial(path) if rule.port.is_one() => {
+                let path = Path::new(path);
+                // A link to nowhere is the moment between a device's departure and the end of its link.
+                if let Ok(node) = path.canonicalize() {
+                    find(Key::Serial(node), serial::name(path));
+                }
             }
             Port::Serial(pattern) => {
-                for path in matching(pattern, rule.port.is_one()) {
-                    found
-                        .entry(Key::Serial(path))
-                        .or_insert_with(|| Arc::clone(&rule));
+                for path in matching(pattern) {
+                    let node = path.canonicalize().ok().filter(|node| drivers.have(node));
+                    if let Some(node) = node {
+                        find(Key::Serial(node), serial::name(&path));
+                    }
                 }
             }
         }
@@ -39,22 +62,9 @@ pub(crate) fn ports(settings: &Settings) -> BTreeMap<Key, Arc<Rule>> {
     found
 }
 
-fn matching(pattern: &str, is_one: bool) -> Vec<PathBuf> {
-    let paths: Vec<PathBuf> = if is_one {
-        vec![pattern.into()]
-    } else {
-        // Folders that cannot be read hold nothing for us; the pattern itself was checked with the configuration.
-        glob::glob(pattern)
-            .map(|paths| paths.flatten().collect())
-            .unwrap_or_default()
-    };
-    let node = |path: PathBuf| {
-        // A link to nowhere is the moment between a device's departure and the end of its link.
-        let path = path.canonicalize().ok()?;
-        let is_node = is_one || path.metadata().ok()?.file_type().is_char_device();
-        is_node.then_some(path)
-    };
-    paths.into_iter().filter_map(node).collect()
+fn matching(pattern: &str) -> impl Iterator<Item = PathBuf> {
+    // Folders that cannot be read hold nothing for us; the pattern itself was checked with the configuration.
+    glob::glob(pattern).into_iter().flatten().flatten()
 }
 
 /// The ports that the configuration names one by one.
@@ -106,27 +116,36 @@ mod tests {
     }
 
     #[test]
-    fn each_port_is_found_once_by_the_first_rule_that_names_it() {
+    fn each_port_is_found_once_by_the_surest_rule_that_names_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        for name in ["usb-a", "usb-b"] {
-            symlink("/dev/null", folder.path().join(name)).expect("link");
-        }
-        symlink("/dev/zero", folder.path().join("usb-c")).expect("link");
-        symlink("/nowhere", folder.path().join("usb-gone")).expect("link");
-        std::fs::write(folder.path().join("usb-file"), "").expect("write");
+        let path = |name: &str| folder.path().join(name);
+        let (_first, first) = serial::tests::pty();
+        let (_second, second) = serial::tests::pty();
+        symlink(&first, path("usb-a")).expect("link");
+        symlink(&second, path("usb-b")).expect("link");
+        symlink(&second, path("usb-b-too")).expect("link");
+        symlink("/dev/null", path("usb-c")).expect("link");
+        symlink("/nowhere", path("usb-gone")).expect("link");
+        std::fs::write(path("usb-file"), "").expect("write");
         let settings = Settings {
             rules: vec![
-                rule(&folder.path().join("usb-b"), 9600),
-                rule(&folder.path().join("usb-*"), 115_200),
-                rule(&folder.path().join("missing"), 115_200),
+                rule(&path("usb-*"), 115_200),
+                rule(&path("*"), 300),
+                rule(&path("usb-a"), 9600),
+                rule(&path("missing"), 115_200),
             ],
             ..Settings::default()
         };
-        let found: Vec<_> = ports(&settings)
+        let found: BTreeMap<_, _> = ports(&settings)
             .into_iter()
-            .map(|(key, rule)| (key.name(), rule.baud))
+            .map(|(key, found)| (key.name(), (found.place, found.rule.baud)))
             .collect();
-        assert_eq!(found, [("null".to_owned(), 9600), ("zero".to_owned(), 115_200)]);
-        assert_eq!(expected(&settings).len(), 2);
+        let expected = [(first, "usb-a", 9600), (second, "usb-b", 115_200)];
+        let expected = expected.map(|(node, link, baud)| {
+            let place = path(link).to_str().expect("UTF-8").to_owned();
+            (serial::name(&node), (place, baud))
+        });
+        assert_eq!(found, BTreeMap::from(expected));
+        assert_eq!(super::expected(&settings).len(), 2);
     }
 }

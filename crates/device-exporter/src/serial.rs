@@ -19,11 +19,21 @@ use rustix::termios::{
     tcgetattr, tcsetattr,
 };
 
+use crate::driver::Drivers;
 use crate::wire::{OpenError, Trouble};
 
 /// Opens the port for us alone and sets it to raw bytes at this rate, eight bits, no parity, no flow control.
 pub(crate) fn open(path: &Path, baud: u32) -> Result<OwnedFd, OpenError> {
     let fail = |action: &'static str| move |error: io::Error| refused(path, action, &error);
+    if path.exists() && !Drivers::read().have(path) {
+        return Err(OpenError {
+            trouble: Trouble::NoDevice,
+            text: format!(
+                "{} is no serial port; name one such as /dev/ttyUSB0",
+                path.display()
+            ),
+        });
+    }
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()
         .read(true)
@@ -74,7 +84,7 @@ fn refused(path: &Path, action: &'static str, error: &io::Error) -> OpenError {
         Some(Errno::BUSY | Errno::WOULDBLOCK) => Trouble::Busy,
         Some(Errno::ACCESS | Errno::PERM) => Trouble::Permission,
         Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Trouble::Gone,
-        // A port that the driver made without hardware behind it, and what is no serial port at all.
+        // A port that the driver made without hardware behind it.
         Some(Errno::IO | Errno::NOTTY) => Trouble::NoDevice,
         _ => Trouble::Io,
     };
@@ -98,12 +108,12 @@ pub(crate) fn name(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
     use super::*;
 
-    fn pty() -> (OwnedFd, PathBuf) {
+    pub(crate) fn pty() -> (OwnedFd, PathBuf) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pty");
         unlockpt(&master).expect("unlock");
         let name = ptsname(&master, Vec::new()).expect("a name");
@@ -147,8 +157,13 @@ mod tests {
 
     #[test]
     fn what_is_no_port_is_refused_with_its_path() {
-        let refused = open(Path::new("/dev/null"), 115_200).expect_err("no port");
-        assert_eq!(refused.trouble, Trouble::NoDevice);
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in [Path::new("/dev/null"), Path::new("/dev/ptmx"), folder.path()] {
+            let refused = open(path, 115_200).expect_err("no port");
+            assert_eq!(refused.trouble, Trouble::NoDevice);
+            let expected = format!("{} is no serial port; ", path.display());
+            assert!(refused.text.starts_with(&expected), "{}", refused.text);
+        }
         let refused = open(Path::new("/dev/ttyNOWHERE"), 115_200).expect_err("not there");
         assert_eq!(refused.trouble, Trouble::Gone);
         assert!(

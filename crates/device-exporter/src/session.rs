@@ -1,5 +1,6 @@
 //! Profiling sessions of one device, from their start to their end, or to the moment when no end can come any more.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::protocol::{Label, Phases, Session, SessionEnd};
@@ -8,6 +9,8 @@ use crate::protocol::{Label, Phases, Session, SessionEnd};
 const MOST: usize = 8;
 /// No session is longer.
 const LONGEST: Duration = Duration::from_hours(24);
+/// Why a session is over that the device cannot know of any more.
+pub(crate) const RESTARTED: &str = "the device restarted";
 /// How long a device may be gone in the middle of a session.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
@@ -36,6 +39,8 @@ impl Clock {
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     open: Vec<Open>,
+    /// The latest that were given up without an end. One that still comes is not another session's.
+    given_up: VecDeque<Label>,
 }
 
 #[derive(Debug)]
@@ -78,18 +83,24 @@ impl Sessions {
         );
         if self.open.len() >= MOST {
             let oldest = self.open.remove(0);
-            over.push(oldest.without_end("too many sessions of one device at a time"));
+            over.push(self.give_up(oldest, "too many sessions of one device at a time"));
         }
+        self.given_up.retain(|given_up| *given_up != session.id);
         self.open.push(Open { session, began });
         over
     }
 
-    /// Ends one, which may have begun before anybody listened.
-    pub(crate) fn end(&mut self, end: SessionEnd, clock: Clock) -> Finished {
+    /// Ends one, which may have begun before anybody listened; none when it was counted already.
+    pub(crate) fn end(&mut self, end: SessionEnd, clock: Clock) -> Option<Finished> {
+        let id = &end.session.id;
+        if let Some(at) = self.given_up.iter().position(|given_up| given_up == id) {
+            self.given_up.remove(at);
+            return None;
+        }
         let began = self
             .open
             .iter()
-            .position(|open| open.session.id == end.session.id)
+            .position(|open| open.session.id == *id)
             .map(|at| self.open.remove(at));
         let counted = began
             .as_ref()
@@ -109,18 +120,31 @@ impl Sessions {
             Some(open) => (open.began.time, merge(open.session, end.session)),
             None => (computed().unwrap_or(clock.time), end.session),
         };
-        Finished {
+        Some(Finished {
             session,
             began,
             seconds,
             phases: end.phases,
             error,
-        }
+        })
     }
 
     /// All of them are over, for this reason.
     pub(crate) fn abandon(&mut self, reason: &str) -> Vec<Finished> {
         self.take(|_| true, reason)
+    }
+
+    /// Goes on with what began on a new connection. Sessions of the earlier one do too, unless the device restarted.
+    pub(crate) fn go_on(&mut self, later: Self, has_restarted: bool) -> Vec<Finished> {
+        let mut over = if has_restarted {
+            self.abandon(RESTARTED)
+        } else {
+            Vec::new()
+        };
+        for open in later.open {
+            over.extend(self.start(open.session, open.began));
+        }
+        over
     }
 
     /// Ends those that are older than any session is.
@@ -132,18 +156,18 @@ impl Sessions {
     }
 
     fn take(&mut self, is_over: impl Fn(&Open) -> bool, reason: &str) -> Vec<Finished> {
-        self.open
-            .extract_if(.., |open| is_over(open))
-            .map(|open| open.without_end(reason))
-            .collect()
+        let over: Vec<Open> = self.open.extract_if(.., |open| is_over(open)).collect();
+        over.into_iter().map(|open| self.give_up(open, reason)).collect()
     }
-}
 
-impl Open {
-    fn without_end(self, reason: &str) -> Finished {
+    fn give_up(&mut self, open: Open, reason: &str) -> Finished {
+        if self.given_up.len() >= MOST {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back(open.session.id.clone());
         Finished {
-            session: self.session,
-            began: self.began.time,
+            session: open.session,
+            began: open.began.time,
             seconds: None,
             phases: Phases::default(),
             error: Some(reason.to_owned()),
@@ -199,7 +223,7 @@ mod tests {
             now: clock.now + Duration::from_secs(7),
             ..clock
         };
-        let finished = sessions.end(end, later);
+        let finished = sessions.end(end, later).expect("counted");
         assert_eq!(finished.session.model_name.as_deref(), Some("stories260k"));
         assert_eq!(finished.session.test_type.as_deref(), Some("throughput"));
         assert_eq!((finished.seconds, finished.error), (Some(7.0), None));
@@ -209,17 +233,59 @@ mod tests {
     #[test]
     fn an_end_without_a_start_has_the_device_s_own_duration() {
         let clock = Clock::read();
-        let finished = Sessions::default().end(end("1", Some(30.0)), clock);
+        let finish = |end| Sessions::default().end(end, clock).expect("counted");
+        let finished = finish(end("1", Some(30.0)));
         assert_eq!(finished.seconds, Some(30.0));
         assert_eq!(
             clock.time.duration_since(finished.began).ok(),
             Some(Duration::from_secs(30))
         );
-        assert_eq!(Sessions::default().end(end("1", None), clock).seconds, None);
-        assert_eq!(
-            Sessions::default().end(end("1", Some(1e300)), clock).began,
-            clock.time
+        assert_eq!(finish(end("1", None)).seconds, None);
+        assert_eq!(finish(end("1", Some(1e300))).began, clock.time);
+    }
+
+    #[test]
+    fn sessions_go_on_over_a_connection_unless_the_device_restarted() {
+        let clock = Clock::read();
+        let begun = |ids: &[&str]| {
+            let mut sessions = Sessions::default();
+            for id in ids {
+                sessions.start(session(id), clock);
+            }
+            sessions
+        };
+        let mut sessions = begun(&["1", "2"]);
+        let over = sessions.go_on(begun(&["2", "3"]), false);
+        assert_eq!(over.len(), 1, "{over:?}");
+        assert_eq!(sessions.active(), 3);
+        let over = sessions.go_on(begun(&["4"]), true);
+        assert_eq!(over.len(), 3);
+        assert_eq!(over[0].error.as_deref(), Some(RESTARTED));
+        assert_eq!(sessions.active(), 1);
+    }
+
+    #[test]
+    fn an_end_that_comes_after_all_is_not_another_session_s() {
+        let mut sessions = Sessions::default();
+        let clock = Clock::read();
+        sessions.start(session("1"), clock);
+        assert_eq!(sessions.abandon("unplugged").len(), 1);
+        assert!(sessions.end(end("1", None), clock).is_none());
+        assert!(
+            sessions.end(end("1", None), clock).is_some(),
+            "one that nobody saw begin"
         );
+        sessions.start(session("1"), clock);
+        sessions.abandon("restarted");
+        sessions.start(session("1"), clock);
+        assert!(
+            sessions.end(end("1", None), clock).is_some(),
+            "a new one of the same name"
+        );
+        for i in 0..100 {
+            sessions.start(session(&format!("s{i}")), clock);
+        }
+        assert_eq!(sessions.given_up.len(), MOST);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::wire::{OpenError, Trouble};
 
 /// Name lookup and connecting together.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A server that vanished without a word is noticed after `IDLE + COUNT × INTERVAL`.
-const IDLE: Duration = Duration::from_secs(3);
-const INTERVAL: Duration = Duration::from_secs(3);
-const COUNT: u32 = 3;
+/// A server that vanished without a word is noticed after this time, in milliseconds.
+const SILENCE: u32 = 4000;
+/// It is asked so often meanwhile whether it is there.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connects to `host:port`.
 pub(crate) async fn open(address: &str) -> Result<OwnedFd, OpenError> {
@@ -44,11 +44,20 @@ pub(crate) async fn open(address: &str) -> Result<OwnedFd, OpenError> {
     Ok(socket)
 }
 
+/// The server took the connection and let it go at once.
+pub(crate) fn sent_away(address: &str) -> OpenError {
+    OpenError {
+        trouble: Trouble::Refused,
+        text: format!("connect to {address}: the server ends it at once; has another client the port?"),
+    }
+}
+
 fn keep_alive(socket: &OwnedFd) -> rustix::io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, IDLE)?;
+    sockopt::set_tcp_keepidle(socket, INTERVAL)?;
     sockopt::set_tcp_keepintvl(socket, INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, COUNT)
+    // In place of a number of questions.
+    sockopt::set_tcp_user_timeout(socket, SILENCE)
 }
 
 #[cfg(test)]
@@ -63,8 +72,9 @@ mod tests {
         let address = server.local_addr().expect("an address").to_string();
         let socket = open(&address).await.expect("connected");
         assert!(sockopt::socket_keepalive(&socket).expect("asked"));
-        assert_eq!(sockopt::tcp_keepidle(&socket).expect("asked"), IDLE);
+        assert_eq!(sockopt::tcp_keepidle(&socket).expect("asked"), INTERVAL);
         assert_eq!(sockopt::tcp_keepintvl(&socket).expect("asked"), INTERVAL);
+        assert_eq!(sockopt::tcp_user_timeout(&socket).expect("asked"), SILENCE);
         drop(server);
         let refused = open(&address).await.expect_err("nobody listens");
         assert_eq!(refused.trouble, Trouble::Refused);

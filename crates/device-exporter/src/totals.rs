@@ -9,6 +9,8 @@ use crate::session::Finished;
 
 /// Combinations of labels; devices name them, so there is an end to it.
 const MOST: usize = 1000;
+/// As many of them may one device be the first to name, so that it leaves some to the others.
+pub(crate) const MOST_OF_ONE: usize = 100;
 const BOUNDS: [f64; 7] = [1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0];
 
 const SESSIONS: Metric<3> = Metric::counter(
@@ -44,27 +46,27 @@ struct Durations {
 
 impl Totals {
     /// A device of this platform is there: its counters begin with 0, so that the first error is an increase.
-    pub(crate) fn expect_platform(&mut self, platform: &Label) -> bool {
-        slot(&mut self.errors, platform.clone()).is_some()
+    pub(crate) fn expect_platform(&mut self, platform: &Label, left: &mut usize) -> bool {
+        slot(&mut self.errors, platform.clone(), left).is_some()
     }
 
     /// The same for a session that began. False when there are too many combinations of labels.
-    pub(crate) fn expect(&mut self, session: &Session, platform: &Label) -> bool {
+    pub(crate) fn expect(&mut self, session: &Session, platform: &Label, left: &mut usize) -> bool {
         let platform = session.platform.as_ref().unwrap_or(platform);
-        let is_known = slot(&mut self.sessions, session_labels(session, platform)).is_some();
-        self.expect_platform(platform) && is_known
+        let is_known = slot(&mut self.sessions, session_labels(session, platform), left).is_some();
+        self.expect_platform(platform, left) && is_known
     }
 
     /// A session is over. False when there are too many combinations of labels.
-    pub(crate) fn finish(&mut self, finished: &Finished, platform: &Label) -> bool {
+    pub(crate) fn finish(&mut self, finished: &Finished, platform: &Label, left: &mut usize) -> bool {
         let session = &finished.session;
         let platform = session.platform.as_ref().unwrap_or(platform);
-        let mut is_counted = add(&mut self.sessions, session_labels(session, platform), 1);
+        let mut is_counted = add(&mut self.sessions, session_labels(session, platform), 1, left);
         let failed = u64::from(finished.error.is_some());
-        is_counted &= add(&mut self.errors, platform.clone(), failed);
+        is_counted &= add(&mut self.errors, platform.clone(), failed, left);
         if let Some(seconds) = finished.seconds {
             let labels = [platform.clone(), session.test_type.clone().unwrap_or_default()];
-            match slot(&mut self.durations, labels) {
+            match slot(&mut self.durations, labels, left) {
                 Some(durations) => durations.observe(seconds),
                 None => is_counted = false,
             }
@@ -119,14 +121,17 @@ fn session_labels(session: &Session, platform: &Label) -> [Label; 3] {
     ]
 }
 
-fn add<K: Ord>(map: &mut BTreeMap<K, u64>, key: K, amount: u64) -> bool {
-    slot(map, key).map(|count| *count += amount).is_some()
+fn add<K: Ord>(map: &mut BTreeMap<K, u64>, key: K, amount: u64, left: &mut usize) -> bool {
+    slot(map, key, left).map(|count| *count += amount).is_some()
 }
 
-/// The entry, new if there is room.
-fn slot<K: Ord, V: Default>(map: &mut BTreeMap<K, V>, key: K) -> Option<&mut V> {
-    if map.len() >= MOST && !map.contains_key(&key) {
-        return None;
+/// The entry, new if there is room, and `left` for this device.
+fn slot<'a, K: Ord, V: Default>(map: &'a mut BTreeMap<K, V>, key: K, left: &mut usize) -> Option<&'a mut V> {
+    if !map.contains_key(&key) {
+        if map.len() >= MOST || *left == 0 {
+            return None;
+        }
+        *left -= 1;
     }
     Some(map.entry(key).or_default())
 }
@@ -152,10 +157,28 @@ mod tests {
     }
 
     #[test]
+    fn one_device_leaves_room_for_the_others() {
+        let mut totals = Totals::default();
+        let (mut rogue, mut other) = (MOST_OF_ONE, MOST_OF_ONE);
+        for i in 0..MOST {
+            let platform = Label::new(&format!("p{i}")).expect("a label");
+            totals.finish(&finished(Some(1.0), None), &platform, &mut rogue);
+        }
+        let esp32 = Label::new("esp32").expect("a label");
+        assert!(totals.finish(&finished(Some(1.0), None), &esp32, &mut other));
+        assert_eq!(other, MOST_OF_ONE - 3);
+        assert!(
+            totals.finish(&finished(Some(1.0), None), &esp32, &mut rogue),
+            "a known one goes on"
+        );
+    }
+
+    #[test]
     fn sessions_errors_and_durations_add_up() {
         let mut totals = Totals::default();
         let esp32 = Label::new("esp32").expect("a label");
-        assert!(totals.expect(&Session::default(), &esp32));
+        let mut left = MOST_OF_ONE;
+        assert!(totals.expect(&Session::default(), &esp32, &mut left));
         let page = |totals: &Totals| {
             let mut page = Vec::new();
             exporter::encode(&totals.families().expect("good names"), &mut page);
@@ -164,7 +187,7 @@ mod tests {
         let has = |page: &str, line: &str| assert!(page.lines().any(|l| l == line), "{line} in\n{page}");
         has(&page(&totals), "profiling_errors_total{platform=\"esp32\"} 0");
         for (seconds, error) in [(Some(5.0), None), (Some(700.0), None), (None, Some("unplugged"))] {
-            assert!(totals.finish(&finished(seconds, error), &esp32));
+            assert!(totals.finish(&finished(seconds, error), &esp32, &mut left));
         }
         let page = page(&totals);
         let labels = "platform=\"esp32\",model_type=\"unknown\",quantization=\"unknown\"";
@@ -182,6 +205,7 @@ mod tests {
     fn labels_from_devices_never_pile_up() {
         let mut totals = Totals::default();
         let names = (0..2 * MOST).filter_map(|i| Label::new(&format!("p{i}")));
-        assert_eq!(names.filter(|name| totals.expect_platform(name)).count(), MOST);
+        let counted = names.filter(|name| totals.expect_platform(name, &mut usize::MAX.clone()));
+        assert_eq!(counted.count(), MOST);
     }
 }

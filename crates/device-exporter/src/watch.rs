@@ -12,8 +12,9 @@ use crate::board::Board;
 use crate::config::{Rule, Settings};
 use crate::link::{Attempt, Outcome, Shared, Stop};
 use crate::memory::Memory;
-use crate::scan::{self, Key};
+use crate::scan::{self, Found, Key};
 use crate::session::Clock;
+use crate::tcp;
 use crate::wire::{OpenError, Trouble};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(4);
 const WORTH: Duration = Duration::from_secs(5);
 
 /// The ports that a look found, and the settings it went by.
-type Look = (Arc<Settings>, BTreeMap<Key, Arc<Rule>>);
+type Look = (Arc<Settings>, BTreeMap<Key, Found>);
 
 /// The loop over all ports.
 pub(crate) struct Watch {
@@ -122,17 +123,18 @@ impl Watch {
     }
 
     /// These ports are there.
-    fn found(&mut self, found: &BTreeMap<Key, Arc<Rule>>) {
+    fn found(&mut self, found: &BTreeMap<Key, Found>) {
         let is_changed = std::mem::take(&mut self.is_changed);
         for (key, slot) in &mut self.slots {
             let Some(attempt) = &slot.attempt else {
                 continue;
             };
-            match found.get(key) {
+            match found.get(key).map(|found| &found.rule) {
                 Some(rule) if rule.reads_like(&slot.rule) => {}
                 Some(rule) if is_changed => {
+                    let is_same = rule.id == slot.rule.id;
                     slot.rule = Arc::clone(rule);
-                    attempt.send_replace(Stop::Again);
+                    attempt.send_replace(if is_same { Stop::Again } else { Stop::Forget });
                 }
                 None if is_changed => {
                     attempt.send_replace(Stop::Forget);
@@ -149,14 +151,14 @@ impl Watch {
             }
             stays
         });
-        for (key, rule) in found {
-            self.tend(key, rule);
+        for (key, found) in found {
+            self.tend(key, found);
         }
         self.is_first_look = false;
     }
 
     /// Starts an attempt at this port if it is time.
-    fn tend(&mut self, key: &Key, rule: &Arc<Rule>) {
+    fn tend(&mut self, key: &Key, found: &Found) {
         if !self.slots.contains_key(key) && self.slots.len() >= self.settings.max_devices {
             if !std::mem::replace(&mut self.is_over_limit, true) {
                 let most = self.settings.max_devices;
@@ -167,7 +169,7 @@ impl Watch {
         let now = Instant::now();
         let is_new = !self.is_first_look;
         let slot = self.slots.entry(key.clone()).or_insert_with(|| Slot {
-            rule: Arc::clone(rule),
+            rule: Arc::clone(&found.rule),
             attempt: None,
             is_new,
             delay: SHORTEST,
@@ -177,13 +179,13 @@ impl Watch {
         if slot.attempt.is_some() || slot.retry > now {
             return;
         }
-        slot.rule = Arc::clone(rule);
+        slot.rule = Arc::clone(&found.rule);
         let (stop, stopped) = watch::channel(Stop::No);
         slot.attempt = Some(stop);
         let attempt = Attempt {
             shared: Arc::clone(&self.shared),
             key: key.clone(),
-            rule: Arc::clone(rule),
+            found: found.clone(),
             is_new: slot.is_new,
             stop: stopped,
         };
@@ -205,7 +207,12 @@ impl Watch {
                 slot.said = None;
                 slot.is_new = stop == Some(Stop::No);
             }
-            Outcome::Opened(_) => slot.wait(),
+            Outcome::Opened(_) => {
+                slot.wait();
+                if stop == Some(Stop::No) {
+                    slot.say(key, &tcp::sent_away(&key.name()), &mut self.shared.board());
+                }
+            }
             Outcome::Refused(error) => {
                 slot.wait();
                 slot.say(key, &error, &mut self.shared.board());

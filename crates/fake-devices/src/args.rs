@@ -103,8 +103,8 @@ fn parse(wish: &str) -> anyhow::Result<(Chip, Protocol, usize)> {
             count
                 .parse()
                 .ok()
-                .filter(|count| *count <= MOST_BOARDS)
-                .context("too many boards")?,
+                .filter(|count| (1..=MOST_BOARDS).contains(count))
+                .with_context(|| format!("board {wish:?}: {count} is not between 1 and {MOST_BOARDS}"))?,
         ),
         _ => (wish, 1),
     };

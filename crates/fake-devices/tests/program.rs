@@ -49,7 +49,7 @@ fn a_wrong_wish_is_refused_with_what_could_be_written() {
     for (wish, hint) in [
         ("esp33", "write esp32, stm32 or riscv"),
         ("esp32:jso", "write json, plotter, influx, esp-idf or mlperf-tiny"),
-        ("esp32x99999", "too many boards"),
+        ("esp32x99999", "99999 is not between 1 and 4096"),
     ] {
         let output = start(folder.path(), &["--boards", wish])
             .wait_with_output()

@@ -171,7 +171,8 @@ fn log(line: &str) -> Option<Log> {
         _ => return None,
     };
     let rest = line.get(2..)?;
-    let rest = match rest.strip_prefix('(') {
+    let timed = rest.strip_prefix('(');
+    let rest = match timed {
         Some(timed) => {
             let (time, rest) = timed.split_once(") ")?;
             if !time
@@ -185,7 +186,10 @@ fn log(line: &str) -> Option<Log> {
         None => rest,
     };
     let (tag, text) = rest.split_once(':')?;
-    if tag.is_empty() || tag.contains(' ') || !(text.is_empty() || text.starts_with(' ')) {
+    // The Wi-Fi driver prints no space after its tag, and some tags have one, as `wifi station`. Without a time the spaces
+    // are what tells a log line from a sentence.
+    let is_word = !tag.contains(' ') && (text.is_empty() || text.starts_with(' '));
+    if tag.is_empty() || !(timed.is_some() || is_word) {
         return None;
     }
     Some(Log {

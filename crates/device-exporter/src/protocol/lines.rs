@@ -117,7 +117,7 @@ mod tests {
         let whole = |text: &[u8]| {
             let mut found = Vec::new();
             Lines::default().feed(text, |piece| {
-                found.push(matches!(piece, Piece::Line { whole: true, .. }))
+                found.push(matches!(piece, Piece::Line { whole: true, .. }));
             });
             found
         };

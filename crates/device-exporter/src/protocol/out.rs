@@ -206,7 +206,7 @@ impl Limits {
         least: -273.15,
         most: 1000.0,
     };
-    /// Bytes, tokens and other counts.
+    /// Bytes, tokens and other amounts: sums of them stay finite.
     pub(super) const COUNT: Self = Self {
         least: 0.0,
         most: EXACT,
@@ -220,10 +220,5 @@ impl Limits {
     pub(super) const MILLISECONDS: Self = Self {
         least: 0.0,
         most: 86_400_000.0,
-    };
-    /// What is never below 0 and has no limit above that could be named.
-    pub(super) const POSITIVE: Self = Self {
-        least: 0.0,
-        most: f64::MAX,
     };
 }

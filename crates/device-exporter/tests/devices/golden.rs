@@ -25,9 +25,10 @@ const VOLATILE: [&str; 2] = [
     "device_exporter_config_last_reload_success_timestamp_seconds",
 ];
 
-fn compare(page: &str, port: &str, golden: &str) {
+fn compare(page: &str, port: &str, place: &str, golden: &str) {
     lint(page, &CONTRACT);
     let masked: String = page
+        .replace(place, "ports/device")
         .replace(port, "pts/*")
         .lines()
         .map(|line| {
@@ -62,14 +63,14 @@ fn fixture(name: &str) {
             .find_map(|line| line.strip_prefix("device_frames_total{")?.rsplit_once(' '));
         frames.and_then(|(_, value)| value.parse().ok()) == Some(lines)
     });
-    compare(&page, &port.name, name);
+    compare(&page, &port.name, &port.place, name);
 }
 
 #[test]
 fn nothing() {
     let lab = Lab::new("");
     lab.configure("device = []");
-    compare(&lab.start().metrics(), "no port", "nothing");
+    compare(&lab.start().metrics(), "no port", "no place", "nothing");
 }
 
 #[test]

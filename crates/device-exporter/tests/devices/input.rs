@@ -199,7 +199,7 @@ fn names_without_end_stop_at_the_caps() {
     );
     let ports = [lab.plug("a"), lab.plug("b")];
     let running = lab.start();
-    let names = ports.each_ref().map(|port| port.name.clone());
+    let names = ports.each_ref().map(|port| port.place.clone());
     for mut port in ports {
         // The port stays plugged in.
         for i in 0..300 {

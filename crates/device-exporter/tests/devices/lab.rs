@@ -28,6 +28,8 @@ pub(crate) struct Port {
     link: PathBuf,
     /// `pts/7`, as the label `port` has it.
     pub(crate) name: String,
+    /// What the configuration calls it: the id of a device that has no other.
+    pub(crate) place: String,
 }
 
 impl Lab {
@@ -107,6 +109,7 @@ impl Port {
         symlink(Path::new("/dev").join(&name), &link).expect("link");
         Self {
             device: device.into(),
+            place: link.to_str().expect("UTF-8").to_owned(),
             link,
             name,
         }

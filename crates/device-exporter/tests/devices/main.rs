@@ -1,6 +1,9 @@
 //! The whole program with real ports.
 
-#![expect(clippy::float_cmp, reason = "the numbers on the page are the ones that were sent")]
+#![expect(
+    clippy::float_cmp,
+    reason = "the numbers on the page are the ones that were sent"
+)]
 
 mod golden;
 mod hotplug;

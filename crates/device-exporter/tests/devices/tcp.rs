@@ -64,23 +64,44 @@ fn a_session_outlives_a_moment_without_a_connection() {
     let mut stream = server.accept();
     stream.write_all(HELLO.as_bytes()).expect("say");
     stream
-        .write_all(b"{\"type\":\"session_start\",\"session\":\"s1\"}\n")
+        .write_all(b"{\"type\":\"session_start\",\"session\":\"s1\",\"model_type\":\"llama\"}\n")
         .expect("say");
     eventually_is(&running, "profiling_sessions_active", 1.0);
     drop(stream);
     eventually(&running, "it is gone", |page| status(page, "esp-1") == Some(0.0));
     let mut stream = server.accept();
     stream.write_all(HELLO.as_bytes()).expect("say");
+    let page = connected(&running, "esp-1");
+    assert_eq!(value(&page, "profiling_sessions_active"), Some(1.0));
     stream
         .write_all(b"{\"type\":\"session_end\",\"session\":\"s1\",\"ok\":true}\n")
         .expect("say");
     let sessions =
-        "profiling_sessions_total{platform=\"esp32\",model_type=\"unknown\",quantization=\"unknown\"}";
+        "profiling_sessions_total{platform=\"esp32\",model_type=\"llama\",quantization=\"unknown\"}";
     let page = eventually_is(&running, sessions, 1.0);
+    assert_eq!(value(&page, "profiling_sessions_active"), Some(0.0));
     assert_eq!(
         value(&page, "profiling_errors_total{platform=\"esp32\"}"),
         Some(0.0)
     );
+}
+
+#[test]
+fn a_server_that_sends_us_away_is_said() {
+    let server = Server::on(0);
+    let lab = Lab::new("");
+    lab.configure(&format!("[[device]]\nport = \"tcp://{}\"\n", server.address));
+    let running = lab.start();
+    let blocked = format!(
+        "device_port_blocked{{port=\"{}\",reason=\"refused\"}}",
+        server.address
+    );
+    drop(server.accept());
+    eventually_is(&running, &blocked, 1.0);
+    let mut stream = server.accept();
+    stream.write_all(HELLO.as_bytes()).expect("say");
+    let page = connected(&running, "esp-1");
+    assert_eq!(value(&page, &blocked), None, "{page}");
 }
 
 #[test]

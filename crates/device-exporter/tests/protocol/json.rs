@@ -236,6 +236,9 @@ fn what_is_no_number_is_none() {
     assert_eq!(batch.rejections[0].reason, Reason::NonFinite);
     assert_eq!(batch.rejections.len(), 1);
     assert_eq!(reasons(None, "{\"x\":1e999}\n"), [Reason::OutOfRange]);
+    // Two of them would make a counter infinite.
+    let energy = "{\"type\":\"model\",\"model_name\":\"m\",\"energy_joules\":1e308}\n";
+    assert_eq!(reasons(None, energy), [Reason::OutOfRange]);
     assert_eq!(
         reasons(None, "{\"memory\":{\"used\":\"12\"}}\n"),
         [Reason::Malformed]

@@ -140,12 +140,7 @@ pub(super) fn model(line: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
     let name = required(message.model_name.as_ref(), "model_name is missing or no name")?;
     let tokens = number(message.tokens, "tokens", Limits::COUNT, out);
     let seconds = seconds(message.seconds, "seconds", out);
-    let said = number(
-        message.tokens_per_second,
-        "tokens_per_second",
-        Limits::POSITIVE,
-        out,
-    );
+    let said = number(message.tokens_per_second, "tokens_per_second", Limits::COUNT, out);
     let tokens_per_second = said.or_else(|| Some(tokens? / seconds.filter(|seconds| *seconds > 0.0)?));
     #[expect(
         clippy::cast_possible_truncation,
@@ -158,7 +153,7 @@ pub(super) fn model(line: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
         tokens: tokens.map(|tokens| tokens as u64),
         seconds,
         tokens_per_second,
-        energy_joules: number(message.energy_joules, "energy_joules", Limits::POSITIVE, out),
+        energy_joules: number(message.energy_joules, "energy_joules", Limits::COUNT, out),
         memory_kb: pairs(&message.memory_kb, "memory_kb", Limits::COUNT, out),
         latency_p95_ms: pairs(
             &message.latency_p95_ms,
