@@ -127,7 +127,11 @@ fn lines(status: &Status) -> String {
             ago(result.timestamp),
         ]);
     }
-    let mut text = lines.join("\n") + "\n\n" + &table::columns(&rows);
+    let mut text = lines.join("\n") + "\n";
+    if rows.len() > 1 {
+        text += "\n";
+        text += &table::columns(&rows);
+    }
     if let Some(comparison) = &decision.comparison {
         text += &apps(comparison);
     }
@@ -135,13 +139,16 @@ fn lines(status: &Status) -> String {
 }
 
 fn apps(comparison: &Comparison) -> String {
-    comparison.worst_app.as_ref().map_or_else(String::new, |worst| {
-        format!(
-            "\nworst app: {}, {:.1} % worse than its baseline\n",
-            worst.app,
-            worst.degradation * 100.0
-        )
-    })
+    let worst = comparison.worst_app.as_ref();
+    worst
+        .filter(|worst| worst.degradation > 0.0)
+        .map_or_else(String::new, |worst| {
+            format!(
+                "\nworst app: {}, {:.1} % worse than its baseline\n",
+                worst.app,
+                worst.degradation * 100.0
+            )
+        })
 }
 
 fn ago(timestamp: f64) -> String {

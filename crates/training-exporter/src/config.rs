@@ -42,11 +42,11 @@ pub(crate) struct Settings {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    metrics: Option<PathBuf>,
+    metrics: Option<Spanned<PathBuf>>,
     #[serde(default)]
     orchestra: Vec<Spanned<String>>,
     #[serde(default)]
-    runs: Vec<PathBuf>,
+    runs: Vec<Spanned<PathBuf>>,
     #[serde(default, deserialize_with = "text::deserialize_duration")]
     expire: Option<Duration>,
     canary: Option<Spanned<canary::Entry>>,
@@ -74,7 +74,17 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Settings> {
         let place = at(entry.span().start);
         orchestra.push(pattern(home, entry.get_ref()).with_context(|| format!("{place}: orchestra"))?);
     }
-    let metrics = file.metrics.map(|path| home.join(path));
+    let named = |key: &str, path: Spanned<PathBuf>| {
+        let place = at(path.span().start);
+        // Joined, it would be the configuration's own folder.
+        ensure!(
+            !path.get_ref().as_os_str().is_empty(),
+            "{place}: {key}: \"\" is no path"
+        );
+        Ok(home.join(path.into_inner()))
+    };
+    let metrics = file.metrics.map(|path| named("metrics", path)).transpose()?;
+    let runs = file.runs.into_iter().map(|path| named("runs", path));
     let canary = file
         .canary
         .map(|entry| {
@@ -84,9 +94,9 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Settings> {
         })
         .transpose()?;
     Ok(Settings {
+        runs: runs.collect::<anyhow::Result<_>>()?,
         metrics,
         orchestra,
-        runs: file.runs.into_iter().map(|folder| home.join(folder)).collect(),
         expire: file.expire,
         canary,
     })

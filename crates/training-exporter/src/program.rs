@@ -11,7 +11,7 @@ use crate::cet::Cet;
 use crate::config::{self, Flags, Settings};
 use crate::errors::ReadErrors;
 use crate::orchestra::Orchestra;
-use crate::runs::Runs;
+use crate::runs::{self, Runs};
 use crate::storage::Storage;
 
 const APP: App = App {
@@ -71,10 +71,11 @@ fn build(flags: &Flags, common: &Common) -> anyhow::Result<Exporter> {
     let instruments = Instruments::new();
     let errors = ReadErrors::new(&instruments)?;
     let newest = NewestCheckpoint::default();
+    let patience = if common.once { ONCE } else { runs::CATCHING_UP };
     let sources = Sources {
         cet: Cet::new(&flags.storage, writes, &common.procfs, &errors, newest.clone()),
         orchestra: Orchestra::new(&flags.storage, writes, &errors),
-        runs: Runs::new(&common.procfs, &errors),
+        runs: Runs::new(&common.procfs, &errors, patience),
         canary: Canary::new(newest, &errors, common.once),
     };
     sources.apply(settings)?;

@@ -201,7 +201,9 @@ fn judge(
 }
 
 fn recommend(state: State, reasons: &[Reason], standing: &Standing) -> String {
-    let cause = reasons.first().map(|reason| reason.cause);
+    // Without a run that yields a result nothing else gets better.
+    let failed = reasons.iter().find(|reason| reason.cause == Cause::RunFailed);
+    let cause = failed.or(reasons.first()).map(|reason| reason.cause);
     match (state, cause) {
         (State::Pass, _) => "nothing is to be done".to_owned(),
         (State::Fail, _) => {

@@ -1,7 +1,7 @@
 //! Where results come from: a command on a schedule, or a file that is watched.
 
-use std::fs::Metadata;
-use std::io::Read as _;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -127,7 +127,7 @@ impl Schedule {
     /// longer than this one might.
     fn is_worth_waiting(&mut self) -> bool {
         let since = *self.locked_since.get_or_insert_with(|| {
-            tracing::info!("the canary set's command still runs since before; its end is waited for");
+            tracing::info!("the canary set's command still runs since before, or of another exporter; its end is waited for");
             Instant::now()
         });
         since.elapsed() < self.command.timeout
@@ -150,7 +150,8 @@ impl Schedule {
 /// A file that somebody else's schedule writes.
 pub(super) struct Watched {
     path: PathBuf,
-    seen: Option<Version>,
+    /// Or why there was nothing to see.
+    seen: Option<Result<Version, io::ErrorKind>>,
 }
 
 /// What tells one version of a file from the next.
@@ -171,25 +172,18 @@ impl Watched {
 
     /// One that is torn is being written: what was known stays, and the next version is waited for.
     pub(super) fn step(&mut self, errors: &SourceErrors, now: f64) -> Option<Attempt> {
-        let file = exporter::fs::open(&self.path).ok()?;
-        let metadata = file.metadata().ok()?;
-        let version = Version::of(&metadata);
-        if self.seen.replace(version) == Some(version) {
+        let opened = exporter::fs::open(&self.path).and_then(|file| Ok((file.metadata()?, file)));
+        let seen = match &opened {
+            Ok((metadata, _)) => Ok(Version::of(metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(error.kind()),
+        };
+        if self.seen.replace(seen) == Some(seen) {
             return None;
         }
-        let mut text = Vec::new();
-        let read = file.take(LARGEST_FILE + 1).read_to_end(&mut text);
-        let written_at = metadata.modified().map_or(now, unix);
-        let ended = match read {
-            Err(error) => Err(("unreadable", Outcome::Failed, error.to_string())),
-            Ok(size) if size as u64 > LARGEST_FILE => Err((
-                "too_large",
-                Outcome::TooLarge,
-                "it is larger than 1 MiB".to_owned(),
-            )),
-            Ok(_) => Measurement::parse(&text, written_at)
-                .map_err(|error| (error.reason(), Outcome::Invalid, error.to_string())),
-        };
+        let modified = opened.as_ref().ok().and_then(|(file, _)| file.modified().ok());
+        let written_at = modified.map_or(now, unix);
+        let ended = read(opened.map(|(_, file)| file), written_at);
         let ended = ended.map_err(|(reason, outcome, text)| {
             errors.count(reason);
             (reason, outcome, format!("{}: {text}", self.path.display()))
@@ -205,6 +199,20 @@ impl Watched {
                 ended.map_err(|(_, outcome, text)| (outcome, text)),
             )),
         }
+    }
+}
+
+fn read(file: io::Result<File>, written_at: f64) -> Result<Measurement, (&'static str, Outcome, String)> {
+    let mut text = Vec::new();
+    match file.and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut text)) {
+        Err(error) => Err(("unreadable", Outcome::Failed, error.to_string())),
+        Ok(size) if size as u64 > LARGEST_FILE => Err((
+            "too_large",
+            Outcome::TooLarge,
+            "it is larger than 1 MiB".to_owned(),
+        )),
+        Ok(_) => Measurement::parse(&text, written_at)
+            .map_err(|error| (error.reason(), Outcome::Invalid, error.to_string())),
     }
 }
 

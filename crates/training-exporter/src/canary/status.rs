@@ -56,14 +56,15 @@ pub struct Acceptance<'a> {
 
 /// How the canary set of this folder does now.
 pub fn status(folder: &Path) -> anyhow::Result<Status> {
+    const ANEW: &str = "restart training-exporter, which writes it anew";
     let files = Folder::new(folder);
-    let Some(recorded) = files.decision()? else {
+    let Some(recorded) = files.decision().context(ANEW)? else {
         bail!(
             "{}: there is no decision.json; training-exporter writes it once it runs with this folder in [canary]",
             folder.display()
         );
     };
-    let (results, pin) = (files.results()?, files.pin());
+    let (results, pin) = (files.results().context(ANEW)?, files.pin());
     let evidence = Evidence {
         limits: &recorded.limits,
         pin: &pin,

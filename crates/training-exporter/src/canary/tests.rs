@@ -206,6 +206,7 @@ fn a_failed_run_is_shown_and_not_repeated_by_restarts() {
             .any(|reason| reason.text.ends_with("exit status: 1: no GPU")),
         "{decision:?}"
     );
+    assert_eq!(decision.recommendation, "repair what runs the canary set");
     assert_eq!(lab.runs(), 1);
 }
 
@@ -252,6 +253,20 @@ fn a_file_of_results_is_read_as_it_changes() {
     shows(&canary, "canary_inconclusive", "reason=\"run_failed\"", 1.0);
     shows(&canary, "canary_runs_total", "outcome=\"invalid\"", 0.0);
     shows(&canary, "canary_set_performance", "", 0.6);
+}
+
+#[test]
+fn a_file_of_results_that_cannot_be_opened_is_said() {
+    let lab = Lab::new();
+    let path = lab.path("results.json");
+    std::os::unix::fs::symlink("results.json", &path).expect("a link to itself");
+    let canary = lab.canary(&lab.settings("results = \"results.json\""));
+    shows(&canary, "canary_inconclusive", "reason=\"run_failed\"", 1.0);
+    shows(&canary, "canary_runs_total", "outcome=\"failed\"", 1.0);
+    std::fs::remove_file(&path).expect("remove the link");
+    lab.write("results.json", GOOD);
+    shows(&canary, "canary_set_performance", "", 0.8);
+    shows(&canary, "canary_runs_total", "outcome=\"failed\"", 1.0);
 }
 
 #[test]
@@ -418,6 +433,11 @@ fn torn_files_of_the_folder_are_no_end() {
     for name in ["result.json", "decision.json", "baseline.json"] {
         fs::write(lab.folder().join(name), "{\"half\":").expect("write");
     }
+    let error = status(&lab.folder()).expect_err("half a decision");
+    assert!(
+        format!("{error:#}").contains("restart training-exporter"),
+        "{error:#}"
+    );
     lab.write("next.json", GOOD);
     let canary = lab.canary(&lab.counting(""));
     shows(&canary, "canary_set_performance", "", 0.8);

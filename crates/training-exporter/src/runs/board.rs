@@ -41,6 +41,8 @@ pub(crate) struct End {
 /// The numbers under one tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Scalar {
+    /// The source that was the first to bring the tag. Others say the same once more.
+    source: Option<&'static str>,
     /// The last one that is a number.
     pub(crate) last: Option<f64>,
     /// How many were infinite or no numbers.
@@ -58,7 +60,7 @@ pub(crate) enum Kind {
 
 impl Board {
     /// Takes a record of the source that the track belongs to.
-    pub(crate) fn take(&mut self, record: &Record, track: &mut Track, kind: Kind) {
+    pub(crate) fn take(&mut self, record: &Record, track: &mut Track, kind: Kind, source: &'static str) {
         let (before, began) = (track.step(), track.time());
         if let Some(step) = record.step {
             track.record(step, record.time);
@@ -80,7 +82,7 @@ impl Board {
             self.end = (record.is_end || is_last).then_some(End { time: record.time });
         }
         for (tag, value) in &record.scalars {
-            self.scalar(tag, *value, record.step, kind);
+            self.scalar(tag, *value, record.step, kind, source);
         }
         if let Some(step) = record.step
             && record.scalars.iter().any(|(tag, _)| is_evaluation(tag))
@@ -93,7 +95,11 @@ impl Board {
         }
     }
 
-    fn scalar(&mut self, tag: &str, value: f64, step: Option<f64>, kind: Kind) {
+    fn scalar(&mut self, tag: &str, value: f64, step: Option<f64>, kind: Kind, source: &'static str) {
+        let owner = self.scalars.get(tag).and_then(|known| known.source);
+        if owner.is_some_and(|owner| owner != source) {
+            return;
+        }
         self.loss.record(tag, step, value);
         if is_length(tag) {
             self.evaluations.took(value);
@@ -106,10 +112,23 @@ impl Board {
             self.scalars.insert(tag.to_owned(), Scalar::default());
         }
         if let Some(scalar) = self.scalars.get_mut(tag) {
+            scalar.source = Some(source);
             if value.is_finite() {
                 scalar.last = Some(value);
             } else if kind == Kind::New {
                 scalar.nonfinite += 1;
+            }
+        }
+    }
+
+    /// Forgets what a source said: its files are gone, or another run writes them now. What was counted stays.
+    pub(crate) fn forget(&mut self, source: &str) {
+        for (tag, scalar) in &mut self.scalars {
+            if scalar.source == Some(source) {
+                (scalar.source, scalar.last) = (None, None);
+                if self.loss.tag() == Some(tag) {
+                    self.loss = Loss::default();
+                }
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Logs in CSV, as those of Lightning (`metrics.csv`) and Keras. A row gives only some of the columns; the header may
-//! change when the file is written anew, or come again when a trainer goes on with a file.
+//! Logs in CSV, as those of Lightning (`metrics.csv`) and Keras. A row gives only some of the columns; another header
+//! may come at any time, when a trainer that logs other things goes on with a file. A row is one line.
 
 use csv_core::{ReadRecordResult, Reader};
 
@@ -9,17 +9,18 @@ use super::record::Record;
 const MOST_COLUMNS: usize = 1000;
 
 /// The columns, once their names are known.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Columns(Vec<String>);
+#[derive(Debug)]
+pub(crate) struct Columns {
+    names: Vec<String>,
+    /// Kept, since making one takes longer than reading a row.
+    reader: Reader,
+}
 
 /// What a line is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Row {
-    /// It names the columns; this is the log of a run when one of them is the step.
-    Header {
-        /// One of them is.
-        has_step: bool,
-    },
+    /// It names the columns, and one of them is the step.
+    Header,
     /// What its cells say; `None` when that is nothing.
     Record(Option<Record>),
     /// It has more cells than there are columns.
@@ -27,26 +28,29 @@ pub(crate) enum Row {
 }
 
 impl Columns {
+    pub(crate) fn new() -> Self {
+        Self {
+            names: Vec::new(),
+            reader: Reader::new(),
+        }
+    }
+
     /// Reads a line.
     pub(crate) fn row(&mut self, line: &[u8]) -> Row {
-        let cells = cells(line);
-        // Numbers name no columns.
-        let is_header = self.0.is_empty() || cells.len() > 1 && cells == self.0;
-        if is_header {
-            self.0 = cells;
-            let mut record = Record::default();
-            for name in &self.0 {
-                record.number(name, 0.0);
-            }
-            return Row::Header {
-                has_step: record.whole().is_some(),
-            };
+        let cells = cells(&mut self.reader, line);
+        if is_header(&cells) && (self.names.is_empty() || !cells.iter().any(|cell| is_number(cell))) {
+            self.names = cells;
+            return Row::Header;
         }
-        if cells.len() > self.0.len() {
+        if self.names.is_empty() {
+            return Row::Record(None);
+        }
+        // Some writers end each row with a comma.
+        if cells.iter().skip(self.names.len()).any(|cell| !cell.is_empty()) {
             return Row::TooLong;
         }
         let mut record = Record::default();
-        for (name, cell) in self.0.iter().zip(&cells) {
+        for (name, cell) in self.names.iter().zip(&cells) {
             match cell.parse() {
                 Ok(number) => record.number(name, number),
                 Err(_) => record.word(name, cell),
@@ -56,12 +60,25 @@ impl Columns {
     }
 }
 
-fn cells(line: &[u8]) -> Vec<String> {
+/// Whether these are names of columns, of which one is the step.
+fn is_header(cells: &[String]) -> bool {
+    let mut record = Record::default();
+    for name in cells {
+        record.number(name, 0.0);
+    }
+    record.whole().is_some()
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.parse::<f64>().is_ok()
+}
+
+fn cells(reader: &mut Reader, line: &[u8]) -> Vec<String> {
     let mut text = vec![0; line.len() + 1];
     let mut ends = [0; MOST_COLUMNS];
-    let mut reader = Reader::new();
     let (mut written, mut count) = (0, 0);
     let mut rest = line;
+    reader.reset();
     loop {
         let (result, read, text_written, ends_written) =
             reader.read_record(rest, &mut text[written..], &mut ends[count..]);
@@ -96,11 +113,8 @@ mod tests {
 
     #[test]
     fn rows_are_sparse() {
-        let mut columns = Columns::default();
-        assert_eq!(
-            columns.row(b"epoch,step,train_loss,val_loss"),
-            Row::Header { has_step: true }
-        );
+        let mut columns = Columns::new();
+        assert_eq!(columns.row(b"epoch,step,train_loss,val_loss"), Row::Header);
         let pairs = |pairs: &[(&str, f64)]| {
             pairs
                 .iter()
@@ -123,32 +137,52 @@ mod tests {
 
     #[test]
     fn a_header_that_comes_again_is_no_row() {
-        let mut columns = Columns::default();
+        let mut columns = Columns::new();
         columns.row(b"step,loss");
-        assert_eq!(columns.row(b"step,loss"), Row::Header { has_step: true });
+        assert_eq!(columns.row(b"step,loss"), Row::Header);
         assert_eq!(scalars(columns.row(b"1,0.5")), [("loss".to_owned(), 0.5)]);
+    }
+
+    #[test]
+    fn another_header_names_the_rows_behind_it() {
+        let mut columns = Columns::new();
+        columns.row(b"# written by a loop");
+        columns.row(b"step,loss");
+        assert_eq!(columns.row(b"step,lr"), Row::Header);
+        assert_eq!(scalars(columns.row(b"1,0.5")), [("lr".to_owned(), 0.5)]);
+        // The word is a value here.
+        columns.row(b"phase,step,loss");
+        assert_eq!(scalars(columns.row(b"epoch,7,0.25")), [("loss".to_owned(), 0.25)]);
+    }
+
+    #[test]
+    fn rows_may_end_with_a_comma() {
+        let mut columns = Columns::new();
+        columns.row(b"step,loss");
+        assert_eq!(scalars(columns.row(b"1,0.5,")), [("loss".to_owned(), 0.5)]);
+        assert_eq!(columns.row(b"1,0.5,7"), Row::TooLong);
     }
 
     #[test]
     fn a_table_without_steps_is_no_log_of_a_run() {
         for header in ["name,price", "1,2,3", "step", "", "\""] {
-            let row = Columns::default().row(header.as_bytes());
-            assert_eq!(row, Row::Header { has_step: false }, "{header}");
+            let row = Columns::new().row(header.as_bytes());
+            assert_eq!(row, Row::Record(None), "{header}");
         }
     }
 
     #[test]
     fn very_many_columns_are_cut() {
         let header = vec!["x"; 2 * MOST_COLUMNS].join(",");
-        let mut columns = Columns::default();
+        let mut columns = Columns::new();
         columns.row(header.as_bytes());
-        assert!(columns.0.len() <= MOST_COLUMNS, "{}", columns.0.len());
+        assert!(columns.names.len() <= MOST_COLUMNS, "{}", columns.names.len());
     }
 
     proptest! {
         #[test]
         fn any_lines_are_read_or_refused(lines: Vec<Vec<u8>>) {
-            let mut columns = Columns::default();
+            let mut columns = Columns::new();
             columns.row(b"step,loss");
             for line in lines {
                 let _ = columns.row(&line);
@@ -157,7 +191,7 @@ mod tests {
 
         #[test]
         fn numbers_come_back(step: u32, value: f64) {
-            let mut columns = Columns::default();
+            let mut columns = Columns::new();
             columns.row(b"step,loss");
             let read = scalars(columns.row(format!("{step},{value}").as_bytes()));
             prop_assert!(read[0].1.to_bits() == value.to_bits() || value.is_nan() && read[0].1.is_nan());

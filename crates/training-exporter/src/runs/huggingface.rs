@@ -21,6 +21,8 @@ use crate::json;
 /// A larger file is left alone, in bytes; a quarter of a million entries fit. It is in memory once, with numbers that JSON does not have twice.
 const LARGEST: u64 = 32 * 1024 * 1024;
 
+/// The word for it on the page.
+pub(crate) const SOURCE: &str = "huggingface";
 /// The reasons in `training_read_errors_total`.
 pub(crate) const REASONS: &[&str] = &["torn", "invalid", "too_large", "unreadable"];
 
@@ -55,7 +57,9 @@ impl History {
         if *budget == 0 {
             return Look::More;
         }
-        *budget = budget.saturating_sub(found.version.size.min(LARGEST));
+        if found.version.size <= LARGEST {
+            *budget = budget.saturating_sub(found.version.size);
+        }
         self.read = Some(version);
         if let Err((reason, error)) = self.read(found, board) {
             errors.count(reason);
@@ -72,12 +76,26 @@ impl History {
             return Err(("too_large", format!("it is larger than {LARGEST} bytes")));
         }
         let bytes = bytes(found).map_err(|error| ("unreadable", error.to_string()))?;
-        let mut take = |record: Record| board.take(&record, &mut self.track, Kind::New, "huggingface");
-        match self.taken.take_from(&bytes, &mut take) {
-            // What was read before the number that JSON does not have has been taken.
-            Err(("invalid", _)) => self.taken.take_from(&json::quoted(&bytes), &mut take),
+        match self.take(&bytes, board) {
+            // What comes before a number that JSON does not have was taken.
+            Err(("invalid", _)) => self.take(&json::quoted(&bytes), board),
             done => done,
         }
+    }
+
+    fn take(&mut self, bytes: &[u8], board: &mut Board) -> Result<(), (&'static str, String)> {
+        let Self { taken, track, .. } = self;
+        let is_other = taken.go_on(bytes, &mut |record| {
+            board.take(&record, track, Kind::New, SOURCE);
+        })?;
+        if is_other {
+            board.forget(SOURCE);
+            *taken = Taken::default();
+            taken.go_on(bytes, &mut |record| {
+                board.take(&record, track, Kind::New, SOURCE);
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -90,16 +108,6 @@ fn bytes(found: &Found) -> io::Result<Vec<u8>> {
 }
 
 impl Taken {
-    /// Hands over the entries that are new.
-    fn take_from(&mut self, bytes: &[u8], take: &mut dyn FnMut(Record)) -> Result<(), (&'static str, String)> {
-        let is_other = self.go_on(bytes, take)?;
-        if is_other {
-            *self = Self::default();
-            self.go_on(bytes, take)?;
-        }
-        Ok(())
-    }
-
     /// Hands over the entries that are new, and says whether this is another history than the one before.
     fn go_on(&mut self, bytes: &[u8], take: &mut dyn FnMut(Record)) -> Result<bool, (&'static str, String)> {
         let mut state = State {
@@ -296,7 +304,7 @@ mod tests {
             let mut track = Track::default();
             Taken::default()
                 .go_on(text.as_bytes(), &mut |record| {
-                    board.take(&record, &mut track, Kind::New);
+                    board.take(&record, &mut track, Kind::New, SOURCE);
                 })
                 .expect("a state");
             assert_eq!(board.take_end().is_some(), is_end, "{text}");

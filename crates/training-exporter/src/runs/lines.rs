@@ -88,7 +88,7 @@ impl Log {
             file: File::new(path),
             state: Reading {
                 format,
-                columns: Columns::default(),
+                columns: Columns::new(),
                 is_log: false,
                 tries: 0,
                 entries: 0,
@@ -120,6 +120,9 @@ impl Log {
     ) -> io::Result<Look> {
         let is_known = self.is_log();
         let look = self.read(found, budget, board, errors)?;
+        if self.state.is_refused() {
+            return Ok(Look::Current);
+        }
         if look == Look::More && self.is_log() && !is_known {
             return self.read(found, budget, board, errors);
         }
@@ -146,7 +149,11 @@ impl Log {
             let format = state.format;
             tail.lines(budget, &mut |line| match state.entry(line) {
                 Ok(Some(record)) => {
-                    let kind = state.count(&record);
+                    if state.is_another(&record) {
+                        board.forget(format.word());
+                        *track = Track::new(GRACE);
+                    }
+                    let kind = state.count();
                     board.take(&record, track, kind, format.word());
                 }
                 Ok(None) => {}
@@ -162,7 +169,7 @@ impl Reading {
     }
 
     fn restart(&mut self) {
-        self.columns = Columns::default();
+        self.columns = Columns::new();
         self.known = self.known.max(self.entries);
         self.entries = 0;
     }
@@ -196,16 +203,23 @@ impl Reading {
         })
     }
 
+    /// Whether another run writes the file now: it begins with another entry than before.
+    fn is_another(&mut self, record: &Record) -> bool {
+        if self.entries > 0 {
+            return false;
+        }
+        let first = fingerprint(record);
+        let is_another = self.first.replace(first).is_some_and(|before| before != first);
+        if is_another {
+            self.known = 0;
+        }
+        is_another
+    }
+
     /// Counts an entry, and tells one that is new from one that was there before the file was written anew.
-    fn count(&mut self, record: &Record) -> Kind {
+    fn count(&mut self) -> Kind {
         self.is_log = true;
         self.entries += 1;
-        if self.entries == 1 {
-            let first = fingerprint(record);
-            if self.first.replace(first) != Some(first) {
-                self.known = 0;
-            }
-        }
         if self.entries > self.known {
             Kind::New
         } else {

@@ -45,6 +45,11 @@ impl Loss {
         }
     }
 
+    /// The tag that it has.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// Whether the loss is the same again and again while the steps go on: a filter replaces what is no number. `None`
     /// when there is no loss.
     pub(crate) fn is_frozen(&self) -> Option<bool> {

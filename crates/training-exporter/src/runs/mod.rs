@@ -48,8 +48,10 @@ use crate::errors::{ReadErrors, SourceErrors};
 const EXPIRE: Duration = Duration::from_hours(24);
 /// Further runs are left out, the oldest first.
 const MOST_RUNS: usize = 200;
-/// At most so much is read at one look, in bytes: a look has to end before the scrape's deadline.
+/// At most so much is read at one look, in bytes.
 const BUDGET: u64 = 16 * 1024 * 1024;
+/// For so long a scrape catches up with what it has not read: the page has to be ready before the deadline.
+pub(crate) const CATCHING_UP: Duration = Duration::from_secs(2);
 /// Walks take at most one part in so many of the time.
 const REST: u32 = 20;
 
@@ -59,6 +61,8 @@ const NOTHING: &str = "no folder of runs is watched: none is named under `runs`"
 #[derive(Clone)]
 pub(crate) struct Runs {
     world: Arc<(Processes, Errors, SourceErrors)>,
+    /// Another look begins only before so much of a scrape has passed.
+    patience: Duration,
     watched: Arc<Mutex<Watched>>,
 }
 
@@ -78,11 +82,12 @@ struct Watched {
 }
 
 impl Runs {
-    /// Watches nothing yet.
-    pub(crate) fn new(procfs: &Path, errors: &ReadErrors) -> Self {
+    /// Watches nothing yet. With more to read than one look may, others follow for as long as `patience`.
+    pub(crate) fn new(procfs: &Path, errors: &ReadErrors, patience: Duration) -> Self {
         let folders = errors.of("runs", &["unreadable"]);
         Self {
             world: Arc::new((Processes::new(procfs), Errors::new(errors), folders)),
+            patience,
             watched: Arc::default(),
         }
     }
@@ -107,13 +112,20 @@ impl Collector for Runs {
             return Err(CollectError::absent(NOTHING));
         }
         let (processes, errors, folders) = &*self.world;
-        watched.walk(folders);
+        let now = unix(SystemTime::now());
+        watched.walk(now, folders);
         let world = World {
-            now: unix(SystemTime::now()),
+            now,
             processes,
             errors,
         };
-        let shown = watched.look(&world);
+        let began = Instant::now();
+        let shown = loop {
+            let (shown, is_behind) = watched.look(&world);
+            if !is_behind || began.elapsed() > self.patience {
+                break shown;
+            }
+        };
         let rows: Vec<Row<'_>> = shown
             .iter()
             .filter_map(|(name, folder)| Some(Row::new(name, watched.runs.get(folder)?)))
@@ -132,25 +144,28 @@ impl Collector for Runs {
 
 impl Watched {
     /// Walks over the folders, unless that takes long and was done not long ago; then only the known files are asked.
-    fn walk(&mut self, errors: &SourceErrors) {
+    fn walk(&mut self, now: f64, errors: &SourceErrors) {
         let rests = |(ended, took): (Instant, Duration)| ended.elapsed() < took * REST;
         if self.walked.is_some_and(rests) {
             self.walk.refresh();
             return;
         }
         let began = Instant::now();
-        self.walk = walk::walk(&self.folders);
+        self.walk = walk::walk(&self.folders, now - self.expire.as_secs_f64());
         self.walked = Some((Instant::now(), began.elapsed()));
-        let unreadable: HashSet<PathBuf> = self.walk.unreadable.drain(..).collect();
-        for folder in unreadable.difference(&self.unreadable) {
-            errors.count("unreadable");
-            tracing::warn!(folder = %folder.display(), "a folder cannot be searched for runs");
+        let before = std::mem::take(&mut self.unreadable);
+        for (folder, error) in self.walk.unreadable.drain(..) {
+            if !before.contains(&folder) {
+                errors.count("unreadable");
+                tracing::warn!(folder = %folder.display(), %error, "a folder cannot be searched for runs");
+            }
+            self.unreadable.insert(folder);
         }
-        self.unreadable = unreadable;
     }
 
-    /// Looks at all runs, and says which are to be shown: their names and folders.
-    fn look(&mut self, world: &World<'_>) -> Vec<(String, PathBuf)> {
+    /// Looks at all runs, and says which are to be shown, by their names and folders, and whether there is more to read
+    /// than one look may.
+    fn look(&mut self, world: &World<'_>) -> (Vec<(String, PathBuf)>, bool) {
         let mut shown = Vec::new();
         let mut runs = HashMap::with_capacity(self.runs.len());
         let mut budget = BUDGET;
@@ -172,6 +187,6 @@ impl Watched {
             runs.insert(place.folder.clone(), run);
         }
         self.runs = runs;
-        shown
+        (shown, budget == 0)
     }
 }

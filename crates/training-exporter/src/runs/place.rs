@@ -226,6 +226,6 @@ fn version(path: &Path) -> Option<Version> {
     Some(Version::of(&metadata))
 }
 
-fn latest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+pub(super) fn latest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.into_iter().chain(b).reduce(f64::max)
 }

@@ -8,7 +8,7 @@ use super::board::Board;
 use super::file::Look;
 use super::huggingface::{self, History};
 use super::lines::{self, Format, Log};
-use super::place::Place;
+use super::place::{Place, latest};
 use super::process::{Claim, Processes};
 use super::state::{Process, Signs, State, judge};
 use super::tensorboard::{self, EventFiles};
@@ -108,8 +108,9 @@ impl Run {
         let (before, pid) = (self.progress(), self.board.pid);
         let looks = [
             self.look_at_events(place, world, budget),
-            self.look_at_history(place, world, budget),
             self.look_at_logs(place, world, budget),
+            // The last, as it is behind the others, and a tag is of the first source that brings it.
+            self.look_at_history(place, world, budget),
         ];
         self.checkpoint = place.checkpoint;
         if looks.contains(&Look::More) {
@@ -133,6 +134,7 @@ impl Run {
                 process,
                 activity: self.board.activity,
                 life: latest(place.saving, place.checkpoint),
+                written: Some(place.modified()),
                 evaluations: Some(&self.board.evaluations),
             },
         ));
@@ -153,7 +155,9 @@ impl Run {
 
     fn look_at_events(&mut self, place: &Place, world: &World<'_>, budget: &mut u64) -> Look {
         if place.events.is_empty() {
-            self.events = None;
+            if self.events.take().is_some() {
+                self.board.forget(tensorboard::SOURCE);
+            }
             return Look::Current;
         }
         let events = self.events.get_or_insert_with(EventFiles::new);
@@ -168,7 +172,9 @@ impl Run {
 
     fn look_at_history(&mut self, place: &Place, world: &World<'_>, budget: &mut u64) -> Look {
         let Some(found) = &place.history else {
-            self.history = None;
+            if self.history.take().is_some() {
+                self.board.forget(huggingface::SOURCE);
+            }
             return Look::Current;
         };
         let history = self.history.get_or_insert_default();
@@ -179,8 +185,13 @@ impl Run {
     }
 
     fn look_at_logs(&mut self, place: &Place, world: &World<'_>, budget: &mut u64) -> Look {
-        self.logs
-            .retain(|path, _| place.logs.iter().any(|(found, _)| found.path == *path));
+        self.logs.retain(|path, log| {
+            let is_there = place.logs.iter().any(|(found, _)| found.path == *path);
+            if !is_there && log.is_log() {
+                self.board.forget(log.format().word());
+            }
+            is_there
+        });
         let mut all = Look::Current;
         for (found, format) in &place.logs {
             let log = self
@@ -220,8 +231,8 @@ impl Run {
 
     /// The names of the sources.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &'static str> {
-        let events = self.events.iter().map(|_| "tensorboard");
-        let history = self.history.iter().map(|_| "huggingface");
+        let events = self.events.iter().map(|_| tensorboard::SOURCE);
+        let history = self.history.iter().map(|_| huggingface::SOURCE);
         let of = |format| {
             self.logs
                 .values()
@@ -286,8 +297,4 @@ fn looked(look: Look, track: &mut Track, world: &World<'_>, modified: f64) {
     if look == Look::Current {
         track.looked(world.now, modified);
     }
-}
-
-fn latest(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    a.into_iter().chain(b).reduce(f64::max)
 }

@@ -106,6 +106,8 @@ pub(crate) struct Signs<'a> {
     pub(crate) activity: Activity,
     /// When there was another sign of life, such as a file of a checkpoint, in Unix seconds.
     pub(crate) life: Option<f64>,
+    /// When anything at all was written, in Unix seconds.
+    pub(crate) written: Option<f64>,
     /// Its evaluations so far.
     pub(crate) evaluations: Option<&'a Evaluations>,
 }
@@ -123,8 +125,9 @@ pub(crate) fn judge(now: f64, signs: &Signs<'_>) -> State {
         Activity::Saving => return State::Running,
         Activity::Training => {}
     }
+    let is_recent = |time: f64| now - time <= LONG;
     // How long a trainer takes to its first step is not known.
-    if signs.tracks.iter().any(|track| track.is_starting()) {
+    if signs.tracks.iter().any(|track| track.is_starting()) && signs.written.is_none_or(is_recent) {
         return State::Running;
     }
     let progress = signs
@@ -142,8 +145,9 @@ pub(crate) fn judge(now: f64, signs: &Signs<'_>) -> State {
         .map(|(track, longest, _)| (track, longest))
         .min_by(|(_, a), (_, b)| a.total_cmp(b))
     else {
-        let is_long = progress.is_finite() && silence > LONG;
-        return if is_long { State::Stalled } else { State::Running };
+        let last = progress.max(signs.written.or(signs.life).unwrap_or(f64::NEG_INFINITY));
+        let is_silent = last.is_finite() && !is_recent(last);
+        return if is_silent { State::Stalled } else { State::Running };
     };
     let evaluation = signs
         .evaluations

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::names::Names;
-use super::place::{FolderKind, Place};
+use super::place::{FolderKind, Place, latest};
 
 /// Folders inside of folders are searched so far down.
 const DEEPEST: usize = 6;
@@ -25,8 +25,8 @@ pub(crate) struct Walk {
     pub(crate) left_out: usize,
     /// Folders that are to be searched and cannot be read.
     pub(crate) missing: Vec<String>,
-    /// Folders in them that cannot be read.
-    pub(crate) unreadable: Vec<PathBuf>,
+    /// Folders in them that cannot be read, and why.
+    pub(crate) unreadable: Vec<(PathBuf, std::io::Error)>,
 }
 
 /// A folder that is still to be searched.
@@ -40,8 +40,8 @@ struct Task {
     above: [Option<usize>; 2],
 }
 
-/// Walks over all folders.
-pub(crate) fn walk(roots: &[PathBuf]) -> Walk {
+/// Walks over all folders. Places that were last written to before `oldest`, in Unix seconds, are not missed.
+pub(crate) fn walk(roots: &[PathBuf], oldest: f64) -> Walk {
     let mut walk = Walk::default();
     let mut places: Vec<(usize, Place)> = Vec::new();
     let mut tasks: VecDeque<Task> = (0..roots.len())
@@ -71,7 +71,7 @@ pub(crate) fn walk(roots: &[PathBuf]) -> Walk {
                 .missing
                 .push(format!("search {} for runs: {error}", task.folder.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => walk.unreadable.push(task.folder),
+            Err(error) => walk.unreadable.push((task.folder, error)),
         }
     }
     let names = Names::new(roots);
@@ -86,7 +86,8 @@ pub(crate) fn walk(roots: &[PathBuf]) -> Walk {
         .filter(|(name, _)| taken.insert(name.clone()))
         .collect();
     walk.sort();
-    walk.left_out += walk.places.len().saturating_sub(MOST_PLACES);
+    let surplus = walk.places.iter().skip(MOST_PLACES);
+    walk.left_out += surplus.filter(|(_, place)| place.modified() >= oldest).count();
     walk.places.truncate(MOST_PLACES);
     walk
 }
@@ -153,11 +154,7 @@ fn models(place: &mut Place, folder: &Path) {
             inner.file(&entry.file_name().to_string_lossy(), entry.path());
         }
     }
-    place.checkpoint = place
-        .checkpoint
-        .into_iter()
-        .chain(inner.checkpoint)
-        .reduce(f64::max);
+    place.checkpoint = latest(place.checkpoint, inner.checkpoint);
 }
 
 fn enter(

@@ -102,6 +102,106 @@ fn files_of_other_things_are_left_alone() {
 }
 
 #[test]
+fn a_log_is_found_among_data() {
+    let lab = Lab::new();
+    for shard in 0..20 {
+        lab.write(
+            &format!("a/data-{shard}.jsonl"),
+            "{\"text\": \"a\"}\n".repeat(9000),
+        );
+    }
+    lab.write("a/trainer_log.jsonl", ENTRIES);
+    lab.write("jobs/jobs.jsonl", "{\"job\": \"a\", \"status\": \"done\"}\n");
+    let page = lab.once();
+    assert_eq!(runs(&page), ["a"]);
+    assert_eq!(state(&page, "a"), Some("running"));
+}
+
+#[test]
+fn a_folder_inside_of_another_is_read_once() {
+    let lab = Lab::new();
+    lab.write("a/b/log.jsonl", format!("{ENTRIES}broken\n"));
+    lab.configure("runs = [\"runs\", \"runs/a\"]\n");
+    let running = lab.start();
+    eventually(&running, "the run", |page| runs(page) == ["a/b"]);
+    let page = running.metrics();
+    assert_eq!(errors(&page, "jsonl", "invalid"), Some(1.0));
+}
+
+#[test]
+fn of_too_many_folders_the_upper_and_the_last_are_searched() {
+    let lab = Lab::new();
+    for folder in 0..5001 {
+        fs::create_dir_all(lab.run(&format!("2025-{folder:04}/below"))).expect("create");
+    }
+    lab.write("2026-01/log.jsonl", ENTRIES);
+    let page = lab.once();
+    assert_eq!(runs(&page), ["2026-01"]);
+    assert_eq!(value(&page, "training_runs_dropped"), Some(5001.0));
+}
+
+#[test]
+fn what_was_written_long_ago_is_stalled_whatever_it_holds() {
+    let lab = Lab::new();
+    // Nothing but the head of an event file.
+    let head = fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/runs/folders/torch/events.out.tfevents.1795381465.lab.23368.0"),
+    )
+    .expect("a fixture");
+    lab.write("a/events.out.tfevents.1795381465.elsewhere.1.0", &head[..40]);
+    assert_eq!(state(&lab.once(), "a"), Some("running"));
+    set_times(&lab.run("a"), SystemTime::now() - Duration::from_hours(2));
+    assert_eq!(state(&lab.once(), "a"), Some("stalled"));
+}
+
+#[test]
+fn what_two_sources_say_is_counted_once() {
+    let lab = Lab::new();
+    let entries = "{\"step\": 1, \"loss\": NaN}, {\"step\": 2, \"loss\": 0.5}";
+    lab.write(
+        "a/trainer_log.jsonl",
+        format!("\u{feff}{}\n", entries.replace("}, ", "}\n")),
+    );
+    lab.write(
+        "a/checkpoint-2/trainer_state.json",
+        format!("{{\"global_step\": 2, \"log_history\": [{entries}]}}"),
+    );
+    let page = lab.once();
+    assert_eq!(runs(&page), ["a", "a"]);
+    assert_eq!(of_tag(&page, "training_nonfinite_total", "a", "loss"), Some(1.0));
+    assert_eq!(of_tag(&page, "training_scalar", "a", "loss"), Some(0.5));
+}
+
+#[test]
+fn a_long_log_is_read_to_its_end() {
+    let lab = Lab::new();
+    let text = "x".repeat(1_000_000);
+    let line = |step| format!("{{\"step\": {step}, \"loss\": 1, \"text\": \"{text}\"}}");
+    let log = (1..20).map(line).collect::<Vec<_>>().join("\n") + "\n";
+    lab.write("a/log.jsonl", log);
+    let running = lab.start();
+    let page = eventually(&running, "its state", |page| state(page, "a").is_some());
+    assert_eq!(of(&page, "training_step", "a"), Some(19.0));
+}
+
+#[test]
+fn a_history_that_is_too_large_holds_nothing_up() {
+    let lab = Lab::new();
+    lab.write("a/log.jsonl", ENTRIES);
+    let state_file = lab.write("b/checkpoint-1/trainer_state.json", "");
+    fs::File::options()
+        .write(true)
+        .open(state_file)
+        .expect("open")
+        .set_len(33 * 1024 * 1024)
+        .expect("make it large");
+    let page = lab.once();
+    assert_eq!(errors(&page, "huggingface", "too_large"), Some(1.0));
+    assert_eq!(state(&page, "a"), Some("running"));
+}
+
+#[test]
 fn links_lead_nowhere() {
     let lab = Lab::new();
     lab.write("a/log.jsonl", ENTRIES);
@@ -232,9 +332,11 @@ fn a_log_that_is_written_anew_is_counted_once() {
     });
     assert_eq!(nonfinite(&page), Some(3.0));
     assert_eq!(of(&page, "training_step", "a"), Some(4.0));
-    // Another run takes the place.
+    // Another run takes the place, whose loss is not to be held to the one before.
     lab.write("a/metrics.csv", "step,loss\n1,inf\n2,9\n");
-    eventually(&running, "the other run", |page| nonfinite(page) == Some(4.0));
+    let page = eventually(&running, "the other run", |page| nonfinite(page) == Some(4.0));
+    assert_eq!(of(&page, "training_loss_divergence_ratio", "a"), Some(1.0));
+    assert_eq!(of_tag(&page, "training_scalar", "a", "val_loss"), None);
 }
 
 #[test]

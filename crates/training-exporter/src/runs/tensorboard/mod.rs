@@ -21,6 +21,8 @@ const NO_SCALARS: &str = ".profile-empty";
 /// Unless it is told otherwise, a writer holds events back for so many seconds.
 const FLUSH: f64 = 120.0;
 
+/// The word for it on the page.
+pub(crate) const SOURCE: &str = "tensorboard";
 /// The reasons in `training_read_errors_total`.
 pub(crate) const REASONS: &[&str] = &["crc", "invalid", "unreadable"];
 
@@ -79,8 +81,13 @@ impl EventFiles {
         board: &mut Board,
         errors: &SourceErrors,
     ) -> io::Result<Look> {
+        let is_first = self.files.is_empty();
         self.files
             .retain(|path, _| found.iter().any(|file| file.path == *path));
+        if self.files.is_empty() && !is_first {
+            board.forget(SOURCE);
+            self.track = Track::rising(FLUSH);
+        }
         for file in found {
             if !self.files.contains_key(&file.path) {
                 self.track.rewind();
@@ -127,7 +134,7 @@ impl Reading {
                 frames.take(piece, &mut |frame| match frame {
                     Frame::Damage => damage("crc"),
                     Frame::Content(content) => match event::record(content) {
-                        Ok(Some(record)) => board.take(&record, track, Kind::New, "tensorboard"),
+                        Ok(Some(record)) => board.take(&record, track, Kind::New, SOURCE),
                         Ok(None) => {}
                         Err(_) => damage("invalid"),
                     },
