@@ -1,6 +1,7 @@
 //! The parts put together: targets and local jobs on one side, a delivery on the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -34,6 +35,8 @@ pub(crate) struct Bridge {
     /// What it was started with; the targets may have changed since.
     settings: Settings,
     running: Mutex<Running>,
+    /// A reload that waits for a slow target does so no longer.
+    is_stopping: AtomicBool,
 }
 
 #[derive(Default)]
@@ -57,6 +60,7 @@ impl Bridge {
             instruments,
             settings,
             running: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
         };
         if common.once {
             bridge.scrape_once()?;
@@ -126,7 +130,9 @@ impl Bridge {
         running.targets = kept;
         let (ended, watches): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
         // What answers to earlier settings must not arrive after what answers to the next.
-        Watch::end(watches, Instant::now() + SCRAPES_END);
+        let deadline = Instant::now() + SCRAPES_END;
+        let is_stopping = || self.is_stopping.load(Ordering::Relaxed);
+        Watch::end(watches, || Instant::now() < deadline && !is_stopping());
         for target in ended {
             self.board.forget(&target.name);
             let goes_on = |other: &Target| other.identity.labels == target.identity.labels;
@@ -198,14 +204,32 @@ impl Bridge {
 
     /// Ends everything until then, with a last push. A second call waits for the first one.
     pub(crate) fn stop(&self, deadline: Instant) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let Some(mut running) = self.running_until(deadline) else {
+            return;
+        };
         running.intake = None;
         let targets = std::mem::take(&mut running.targets);
         let mut watches: Vec<_> = targets.into_iter().map(|(_, watch)| watch).collect();
         watches.extend(running.own.take());
-        Watch::end(watches, Instant::now() + SCRAPES_END_AT_ONCE);
+        let scrapes_end = Instant::now() + SCRAPES_END_AT_ONCE;
+        Watch::end(watches, || Instant::now() < scrapes_end);
         if let Some(delivery) = running.delivery.take() {
             delivery.stop(deadline);
+        }
+    }
+
+    /// What runs, unless a reload has it until then.
+    fn running_until(&self, deadline: Instant) -> Option<MutexGuard<'_, Running>> {
+        loop {
+            match self.running.try_lock() {
+                Ok(running) => return Some(running),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => return None,
+            }
         }
     }
 
@@ -219,7 +243,7 @@ impl Bridge {
         while self.board.targets() < targets.len() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
-        Watch::end(watches, Instant::now());
+        Watch::end(watches, || false);
         Ok(())
     }
 }

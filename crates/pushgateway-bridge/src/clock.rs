@@ -37,6 +37,8 @@ pub struct Clock {
 struct State {
     /// Unix time less uptime, in milliseconds.
     offset: i64,
+    /// What it was at the start, or when the receiver last said what time it is.
+    sound: i64,
     /// The wall clock's offset when it was last looked at.
     wall_offset: i64,
     /// Between these the receiver's offset lies, and since when (uptime).
@@ -56,6 +58,7 @@ impl Clock {
         let offset = wall_ms() - millis(uptime());
         let state = State {
             offset,
+            sound: offset,
             wall_offset: offset,
             bounds: None,
             last_stamp: i64::MIN,
@@ -89,6 +92,11 @@ impl Clock {
         self.locked(|state| state.observe(date, reading.sent, reading.received));
     }
 
+    /// Whether the receiver said what time it is, and the wall clock was not set forward since.
+    pub fn is_certain(&self) -> bool {
+        self.locked(|state| state.bounds.is_some())
+    }
+
     /// How far this machine's wall clock is ahead of the receiver's; `None` before the receiver said anything.
     pub fn skew(&self) -> Option<f64> {
         let wall_offset = wall_ms() - millis(uptime());
@@ -112,6 +120,9 @@ impl State {
                 // It slept; what the receiver said before no longer holds, unless it said so after the sleep.
                 self.offset = (self.offset + step).min(self.offset.max(wall_offset));
                 self.bounds = None;
+            } else {
+                // A step forward that was wrong is taken back; what was sound before stays.
+                self.offset = (self.offset + step).max(self.sound).min(self.offset);
             }
         }
         let now = self.offset + uptime;
@@ -147,6 +158,7 @@ impl State {
         self.bounds = Some((low, high, received));
         let offset = self.offset as f64;
         if (low..=high).contains(&offset) {
+            self.sound = self.offset;
             return;
         }
         let middle = f64::midpoint(low, high);
@@ -157,6 +169,7 @@ impl State {
             );
         }
         self.offset = whole(middle);
+        self.sound = self.offset;
     }
 
     fn skew(&self, wall_offset: i64) -> Option<i64> {
@@ -207,6 +220,7 @@ mod tests {
     fn state() -> State {
         State {
             offset: BOOT,
+            sound: BOOT,
             wall_offset: BOOT,
             bounds: None,
             last_stamp: i64::MIN,
@@ -249,6 +263,25 @@ mod tests {
             state.stamp(2000, BOOT + 2000 + 5 * HOUR_MS),
             BOOT + 2000 + 5 * HOUR_MS
         );
+    }
+
+    #[test]
+    fn a_step_forward_may_be_taken_back() {
+        let mut state = state();
+        state.stamp(1000, BOOT + 1000);
+        state.stamp(2000, BOOT + 2000 + 30 * HOUR_MS);
+        assert_eq!(state.stamp(3000, BOOT + 3000), BOOT + 3000);
+        assert_eq!(state.stamp(4000, BOOT + 4000 - 2 * HOUR_MS), BOOT + 4000);
+    }
+
+    #[test]
+    fn only_the_receiver_makes_it_certain_and_a_step_ends_that() {
+        let mut state = state();
+        answer(&mut state, 0, 1000, 1010);
+        state.stamp(2000, BOOT + 2000);
+        assert!(state.bounds.is_some());
+        state.stamp(3000, BOOT + 3000 + 30 * HOUR_MS);
+        assert!(state.bounds.is_none(), "a sleep, or a clock that was set wrong");
     }
 
     #[test]

@@ -73,6 +73,14 @@ pub enum Error {
     /// Settings that cannot be used, with the reason.
     #[error("{0}")]
     Settings(String),
+    /// The answer is larger than it may be.
+    #[error("{url}: the answer is larger than {most} bytes; raise `body_limit` if that is right")]
+    TooLarge {
+        /// Where it came from.
+        url: String,
+        /// How large it may be.
+        most: u64,
+    },
     /// The request did not get an answer.
     #[error("{url}: {reason}")]
     Unreachable {

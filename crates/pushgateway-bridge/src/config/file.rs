@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use exporter::text::{deserialize_duration, deserialize_size};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
+
+use crate::spool::LEAST_SIZE;
+
+/// No longer interval or timeout makes sense, and sums of them stay times.
+const LONGEST: Duration = Duration::from_hours(24);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) machine: Option<Spanned<String>>,
-    #[serde(default, deserialize_with = "deserialize_duration")]
+    #[serde(default, deserialize_with = "short")]
     pub(super) interval: Option<Duration>,
     pub(super) remote_write: Option<Spanned<Server>>,
     pub(super) pushgateway: Option<Spanned<Server>>,
@@ -32,7 +37,7 @@ pub(super) struct Server {
     #[serde(default)]
     pub(super) insecure_skip_verify: bool,
     pub(super) proxy: Option<String>,
-    #[serde(default, deserialize_with = "deserialize_duration")]
+    #[serde(default, deserialize_with = "short")]
     pub(super) timeout: Option<Duration>,
 }
 
@@ -41,9 +46,9 @@ pub(super) struct Server {
 pub(super) struct Entry {
     pub(super) job: String,
     pub(super) url: String,
-    #[serde(default, deserialize_with = "deserialize_duration")]
+    #[serde(default, deserialize_with = "short")]
     pub(super) interval: Option<Duration>,
-    #[serde(default, deserialize_with = "deserialize_duration")]
+    #[serde(default, deserialize_with = "short")]
     pub(super) timeout: Option<Duration>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
@@ -63,8 +68,27 @@ pub(super) struct Entry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Spool {
-    #[serde(default, deserialize_with = "deserialize_size")]
+    #[serde(default, deserialize_with = "spool_size")]
     pub(super) size: Option<u64>,
     #[serde(default, deserialize_with = "deserialize_duration")]
     pub(super) age: Option<Duration>,
+}
+
+fn short<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let time = deserialize_duration(from)?;
+    match time {
+        Some(time) if time > LONGEST => Err(de::Error::custom(format!("{time:?} is longer than a day"))),
+        time => Ok(time),
+    }
+}
+
+fn spool_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let size = deserialize_size(from)?;
+    match size {
+        Some(size) if size < LEAST_SIZE => Err(de::Error::custom(format!(
+            "a spool of {size} bytes is too small; give it {}MB at least",
+            LEAST_SIZE >> 20
+        ))),
+        size => Ok(size),
+    }
 }

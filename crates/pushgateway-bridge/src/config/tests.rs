@@ -46,6 +46,14 @@ fn refusals_say_where_and_what_to_do() {
             "/etc/bridge.toml:4: timeout: 10s is longer than the interval of 5s",
         ),
         (
+            target("url = \"http://localhost/\"\ninterval = \"99999999999999d\""),
+            "is longer than a day",
+        ),
+        (
+            format!("{WRITE}[spool]\nsize = \"1KB\""),
+            "/etc/bridge.toml:5: a spool of 1024 bytes is too small",
+        ),
+        (
             target("url = \"http://localhost/\"\nlabels = { job = \"x\" }"),
             "labels: `job` comes from the key `job`",
         ),

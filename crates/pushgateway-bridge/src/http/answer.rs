@@ -56,7 +56,10 @@ impl Answer {
     pub fn body(self, most: u64) -> Result<Vec<u8>, Error> {
         let url = self.url;
         let read = self.body.into_with_config().limit(most).read_to_vec();
-        read.map_err(|error| unreachable(&url, &error))
+        read.map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => Error::TooLarge { url, most },
+            error => unreachable(&url, &error),
+        })
     }
 
     /// The first line of the body, for logs and errors.

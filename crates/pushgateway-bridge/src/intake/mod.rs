@@ -15,7 +15,7 @@ mod server;
 mod store;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -44,6 +44,8 @@ struct Jobs {
     machine: String,
     context: Context,
     round: Mutex<Round>,
+    /// Held while a group goes to the receiver or is removed there: it must not arrive after its end.
+    at_receiver: Mutex<()>,
 }
 
 /// When all groups were brought last.
@@ -68,6 +70,7 @@ impl Intake {
                 epoch: 0,
                 next: Instant::now(),
             }),
+            at_receiver: Mutex::default(),
         });
         let listener = listener(address).with_context(|| format!("--intake.listen-address: {address}"))?;
         tracing::info!(address = %listener.local_addr()?, "taking pushes of local jobs");
@@ -94,6 +97,11 @@ impl Jobs {
         let epoch = self.context.delivery.epoch();
         let all = self.is_all_due(epoch);
         for group in self.store.groups(all) {
+            let _one = self.one_at_the_receiver();
+            if !self.store.has(&group.labels) {
+                // It was deleted since the round began.
+                continue;
+            }
             let source = self.source(&group.labels);
             let page = self.page(&group, &source, epoch.is_none());
             if self.context.delivery.page(&source, page)
@@ -120,10 +128,15 @@ impl Jobs {
 
     /// Removes a group here and at the receiver.
     fn delete(&self, labels: &store::Labels) -> std::io::Result<()> {
+        let _one = self.one_at_the_receiver();
         if self.store.delete(labels)? {
             self.context.delivery.end(&self.source(labels));
         }
         Ok(())
+    }
+
+    fn one_at_the_receiver(&self) -> MutexGuard<'_, ()> {
+        self.at_receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn source(&self, labels: &[(String, String)]) -> Source {
@@ -174,3 +187,6 @@ fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,6 +181,11 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether the group is there.
+    pub(super) fn has(&self, labels: &Labels) -> bool {
+        self.lock().known.contains_key(labels)
+    }
+
     /// The groups that were not brought since they were pushed, or all.
     pub(super) fn groups(&self, all: bool) -> Vec<Group> {
         let groups = self.lock();

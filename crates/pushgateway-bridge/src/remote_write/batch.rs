@@ -21,19 +21,19 @@ pub(super) struct Record {
     pub(super) payload: Vec<u8>,
 }
 
-/// Cuts a page into records, one at a time.
-pub(super) fn records(page: &Page) -> impl Iterator<Item = anyhow::Result<Record>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let end = page.len().min(at + RECORD);
-        let part = (at..end).filter_map(|at| page.get(at));
-        at = end;
-        let batch = Batch::of(part);
-        (!batch.is_empty()).then(|| {
-            Ok(Record {
-                samples: batch.samples(),
-                newest_ms: batch.newest_ms(),
-                payload: batch.compressed()?,
+/// Cuts a page into records, one at a time. Samples with a later time than this have records of their own: a page may give
+/// its samples any time, and one that has to wait holds up none of the others.
+pub(super) fn records(page: &Page, latest_ms: i64) -> impl Iterator<Item = anyhow::Result<Record>> {
+    [false, true].into_iter().flat_map(move |is_ahead| {
+        let mut samples = (page.iter()).filter(move |sample| (sample.timestamp_ms > latest_ms) == is_ahead);
+        std::iter::from_fn(move || {
+            let batch = Batch::of(samples.by_ref().take(RECORD));
+            (!batch.is_empty()).then(|| {
+                Ok(Record {
+                    samples: batch.samples(),
+                    newest_ms: batch.newest_ms(),
+                    payload: batch.compressed()?,
+                })
             })
         })
     })
@@ -391,7 +391,7 @@ mod tests {
                     let metadata = Metadata { help: "It counts.", ..Metadata::default() };
                     page.push(labels, at as f64, time, metadata).expect("taken");
                 }
-                for record in records(&page) {
+                for record in records(&page, i64::MAX) {
                     let record = record.expect("encoded");
                     let batch = Batch::decode(&record.payload).expect("decoded");
                     prop_assert_eq!((record.samples, record.newest_ms), (batch.samples(), time));

@@ -31,6 +31,8 @@ use crate::tally::{Loss, Tally};
 
 /// Samples of the backlog per second, unless told otherwise: a day of 10 000 series every 15 s in ten minutes.
 pub const BACKLOG_RATE: u32 = 100_000;
+/// Prometheus takes no sample that is further ahead of its clock.
+const MOST_AHEAD_MS: i64 = 10 * 60_000;
 /// Stamps continue behind the newest record, unless that is so far ahead that the clock was wrong.
 const RESUME_MS: i64 = 60_000;
 
@@ -124,7 +126,7 @@ impl Remote {
         spool.begin_page();
         let now_ms = clock.now_ms();
         let mut outcome = Ok(());
-        for record in batch::records(page) {
+        for record in batch::records(page, now_ms.saturating_add(MOST_AHEAD_MS)) {
             match record {
                 Ok(record) => {
                     if let Err(error) =
@@ -139,6 +141,9 @@ impl Remote {
                     tally.dropped(Loss::Rejected, batch::RECORD.min(page.len()));
                 }
             }
+        }
+        if clock.is_certain() {
+            spool.drop_old(now_ms);
         }
         self.report(outcome.and(spool.finish_page()));
     }

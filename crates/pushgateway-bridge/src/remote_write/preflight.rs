@@ -93,7 +93,7 @@ pub(super) fn ask(client: &Client, url: &str, clock: &Clock) -> Result<Receiver,
     let path = url.split(['?', '#']).next().unwrap_or(url);
     if let Some(base) = path.strip_suffix(WRITE_PATH) {
         let config: Option<Wrapped<Config>> = json(client, &format!("{base}/api/v1/status/config"));
-        receiver.window = config.map(|config| window(&config.data.yaml));
+        receiver.window = config.and_then(|config| window(&config.data.yaml));
         let flags: Option<Wrapped<Flags>> = json(client, &format!("{base}/api/v1/status/flags"));
         receiver.is_enabled = flags.and_then(|flags| Some(flags.data.receiver? == "true"));
     }
@@ -119,12 +119,16 @@ fn json<T: for<'de> Deserialize<'de>>(client: &Client, url: &str) -> Option<T> {
     serde_json::from_slice(&body).ok()
 }
 
-/// The window of a configuration as Prometheus prints it; zero without one.
-fn window(yaml: &str) -> Duration {
+/// The window of a configuration as Prometheus prints it; zero without one. `VictoriaMetrics` shows an empty configuration,
+/// which says nothing: it takes samples in any order.
+fn window(yaml: &str) -> Option<Duration> {
+    if yaml.is_empty() {
+        return None;
+    }
     let value = yaml
         .lines()
         .find_map(|line| line.trim().strip_prefix("out_of_order_time_window:"));
-    value.and_then(|text| duration(text.trim())).unwrap_or_default()
+    Some(value.and_then(|text| duration(text.trim())).unwrap_or_default())
 }
 
 /// A duration as Prometheus writes it: `1h30m`, `2w`, `500ms`.
@@ -160,8 +164,9 @@ mod tests {
     fn the_window_is_found() {
         let yaml =
             "global:\n  scrape_interval: 15s\nstorage:\n  tsdb:\n    out_of_order_time_window: 1d12h\n";
-        assert_eq!(window(yaml), Duration::from_hours(36));
-        assert_eq!(window("global:\n  scrape_interval: 15s\n"), Duration::ZERO);
+        assert_eq!(window(yaml), Some(Duration::from_hours(36)));
+        assert_eq!(window("global:\n  scrape_interval: 15s\n"), Some(Duration::ZERO));
+        assert_eq!(window(""), None);
     }
 
     #[test]

@@ -9,15 +9,13 @@ use super::post::{Post, Unavailable};
 use super::preflight::{self, Receiver};
 use super::reply::Version;
 use super::stop::Stage;
-use super::{Order, Parts, Settings};
+use super::{MOST_AHEAD_MS, Order, Parts, Settings};
 use crate::spool::{Entry, Holding, Reader};
-use crate::tally::Loss;
+use crate::tally::{Loss, Outcome};
 
 /// What one request carries at most.
 const MOST_SAMPLES: usize = 10_000;
 const MOST_BYTES: usize = 1 << 20;
-/// Prometheus takes no sample that is further ahead of its clock.
-const MOST_AHEAD_MS: i64 = 10 * 60_000;
 /// The receiver is asked again what it takes after this, and after every outage.
 const ASK_AGAIN: Duration = Duration::from_hours(1);
 /// How often the spool is looked at when nobody says that there is something new.
@@ -94,12 +92,8 @@ impl Sender {
                 Ok(false) | Err(_) if self.parts.stop.stage() >= Stage::Emptying => break,
                 Ok(false) => {
                     let backlog = self.backlog_at.saturating_duration_since(Instant::now());
-                    let most = if backlog.is_zero() {
-                        TICK
-                    } else {
-                        backlog.min(TICK)
-                    };
-                    self.parts.spool.wait(next, most);
+                    let most = Some(backlog).filter(|wait| !wait.is_zero()).unwrap_or(TICK);
+                    self.parts.spool.wait(next, most.min(TICK));
                 }
                 Err(unavailable) => self.failed(&unavailable),
             }
@@ -139,9 +133,11 @@ impl Sender {
 
     fn ask(&mut self) -> Result<(), Unavailable> {
         let (client, url) = self.post.line();
-        let receiver = preflight::ask(client, url, &self.parts.clock).map_err(|error| Unavailable {
-            after: None,
-            text: error.to_string(),
+        let (Parts { clock, tally, .. }, started) = (&self.parts, Instant::now());
+        let receiver = preflight::ask(client, url, clock).map_err(|error| {
+            tally.pushed(Outcome::Unavailable, started.elapsed(), clock.now_ms());
+            let text = error.to_string();
+            Unavailable { after: None, text }
         })?;
         if receiver != self.receiver {
             preflight::advise(&receiver, self.parts.spool.age());

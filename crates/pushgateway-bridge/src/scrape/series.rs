@@ -182,7 +182,9 @@ impl<'p> Reader<'p> {
                 (Some(at), Clash::Rename) => self.rename(at),
                 (Some(at), Clash::Override) => drop(self.labels.swap_remove(at)),
             }
-            self.labels.push((Cow::Borrowed(own), Cow::Borrowed(value)));
+            if !value.is_empty() {
+                self.labels.push((Cow::Borrowed(own), Cow::Borrowed(value)));
+            }
         }
     }
 

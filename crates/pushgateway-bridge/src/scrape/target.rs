@@ -64,6 +64,13 @@ impl Target {
                 ),
                 status => bail!("{url} answers with status {status}: {}", answer.first_line()),
             }
+            // It was not asked for.
+            if let Some(packed) = answer
+                .header("content-encoding")
+                .filter(|packed| *packed != "identity")
+            {
+                bail!("{url} answers in {packed} unasked; the page is taken uncompressed only");
+            }
             let format = format(answer.header("content-type")).with_context(|| url.clone())?;
             Ok((answer.body(body_limit)?, format))
         })

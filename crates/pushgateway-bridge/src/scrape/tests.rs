@@ -191,6 +191,14 @@ fn a_series_stands_there_once() {
 }
 
 #[test]
+fn a_label_of_the_target_without_a_value_is_none() {
+    let mut identity = identity(Clash::Rename);
+    identity.labels.push(("room".to_owned(), String::new()));
+    let scraped = identity.read(b"a 1\na 2\n", Format::Text, 0, 10).expect("good");
+    assert_eq!((scraped.page.len(), scraped.duplicates), (1, 1));
+}
+
+#[test]
 fn a_scrape_is_reported_as_prometheus_reports_it() {
     let mut page = Page::new();
     let took = std::time::Duration::from_millis(250);

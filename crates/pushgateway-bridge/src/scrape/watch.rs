@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,8 @@ struct Watcher {
     source: Source,
     fetch: Fetch,
     context: Context,
-    /// The failure that was logged last, so that each is logged once.
+    /// What was logged last, so that each failure is logged once. Its numbers do not count: a value in a line that is
+    /// refused may be another one each time.
     logged: Option<String>,
 }
 
@@ -75,14 +76,14 @@ impl Watch {
         Ok(Self { stop, thread })
     }
 
-    /// Ends them all, and waits until then for scrapes that are under way.
-    pub(crate) fn end(watches: Vec<Self>, deadline: Instant) {
+    /// Ends them all, and waits as long as this says for scrapes that are under way.
+    pub(crate) fn end(watches: Vec<Self>, is_time_left: impl Fn() -> bool) {
         // All are told before one is waited for.
         let threads: Vec<_> = watches
             .into_iter()
             .map(|watch| (watch.stop, watch.thread).1)
             .collect();
-        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+        while threads.iter().any(|thread| !thread.is_finished()) && is_time_left() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -93,7 +94,7 @@ impl Watcher {
         let interval = self.schedule.interval;
         let mut next = Instant::now() + self.offset(interval);
         loop {
-            self.scrape();
+            self.scrape(stopped);
             let now = Instant::now();
             while next <= now {
                 next += interval;
@@ -113,7 +114,7 @@ impl Watcher {
         interval * share / 1000
     }
 
-    fn scrape(&mut self) {
+    fn scrape(&mut self, stopped: &Receiver<()>) {
         let Schedule {
             name,
             identity,
@@ -125,6 +126,10 @@ impl Watcher {
         let scraped = (self.fetch)()
             .and_then(|(body, format)| Ok(identity.read(&body, format, stamp, *sample_limit)?));
         let took = started.elapsed();
+        if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+            // What a slow target answers then would follow on its end.
+            return;
+        }
         let (scraped, failure) = match scraped {
             Ok(scraped) => (scraped, None),
             Err(error) => (Scraped::default(), Some(format!("{error:#}"))),
@@ -140,18 +145,19 @@ impl Watcher {
             tracing::warn!(scraped = name, %error, "`up` and its like are left out");
         }
         self.context.delivery.page(&self.source, page);
-        self.log(failure);
+        self.log(failure.as_deref());
     }
 
-    fn log(&mut self, failure: Option<String>) {
-        if self.logged == failure {
+    fn log(&mut self, failure: Option<&str>) {
+        let words = failure.map(|error| error.replace(|c: char| !c.is_alphabetic(), ""));
+        if self.logged == words {
             return;
         }
-        if let Some(error) = &failure {
+        if let Some(error) = failure {
             tracing::warn!(scraped = self.schedule.name, error, "the target is down");
         } else {
             tracing::info!(scraped = self.schedule.name, "the target is up again");
         }
-        self.logged = failure;
+        self.logged = words;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::Arc;
 
 use super::Settings;
@@ -43,6 +43,12 @@ impl Inner {
     pub(super) fn has_arrived(&self) -> bool {
         let last = self.segments.back();
         last.is_some_and(|last| last.bytes > 0 && self.done.covers(last.first, last.next))
+    }
+
+    /// Whether somebody removed the file that is appended to: what is written there could not be read.
+    pub(super) fn has_vanished(&self) -> bool {
+        let meta = self.active.as_ref().map(|file| file.metadata());
+        meta.is_some_and(|meta| meta.is_ok_and(|meta| meta.nlink() == 0))
     }
 
     /// Begins a new segment.

@@ -25,36 +25,41 @@ impl Spool {
             && (last.bytes + more > self.segment_size() || now_ms.saturating_sub(last.stored_ms[0]) > span)
     }
 
-    /// Drops the oldest segments beyond size and age.
-    pub(super) fn keep_limits(&self, inner: &mut Inner, now_ms: i64) {
+    /// Drops the oldest segments beyond the size.
+    pub(super) fn keep_size(&self, inner: &mut Inner) {
+        while inner.segments.len() > 1 && inner.bytes() > self.settings.size {
+            self.drop_oldest(inner, Loss::Size);
+        }
+    }
+
+    /// Drops the oldest segments beyond the age. It is for those who are sure what time it is: a clock that is set wrong
+    /// would cost all that waits.
+    pub fn drop_old(&self, now_ms: i64) {
         let age = i64::try_from(self.settings.age.as_millis()).unwrap_or(i64::MAX);
         let cutoff = now_ms.saturating_sub(age);
-        while inner.segments.len() > 1 {
-            let (Some(oldest), Some(behind)) = (inner.segments.front(), inner.segments.get(1)) else {
-                break;
-            };
-            let reason = if inner.bytes() > self.settings.size {
-                Loss::Size
-            } else if oldest.stored_ms[1].max(behind.stored_ms[0]) < cutoff {
-                Loss::Age
-            } else {
-                break;
-            };
-            let Some(dropped) = inner.segments.pop_front() else {
-                break;
-            };
-            let lost = dropped.samples(&self.settings.folder, |seq| !inner.done.contains(seq));
-            if lost > 0 {
-                tracing::warn!(
-                    reason = reason.label(),
-                    samples = lost,
-                    "samples that waited were dropped"
-                );
-                self.tally.dropped(reason, lost);
-            }
-            inner.done.insert(dropped.first, dropped.next);
-            self.remove(&dropped);
+        let mut inner = self.lock();
+        while let (Some(oldest), Some(behind)) = (inner.segments.front(), inner.segments.get(1))
+            && oldest.stored_ms[1].max(behind.stored_ms[0]) < cutoff
+        {
+            self.drop_oldest(&mut inner, Loss::Age);
         }
+    }
+
+    fn drop_oldest(&self, inner: &mut Inner, reason: Loss) {
+        let Some(dropped) = inner.segments.pop_front() else {
+            return;
+        };
+        let lost = dropped.samples(&self.settings.folder, |seq| !inner.done.contains(seq));
+        if lost > 0 {
+            tracing::warn!(
+                reason = reason.label(),
+                samples = lost,
+                "samples that waited were dropped"
+            );
+            self.tally.dropped(reason, lost);
+        }
+        inner.done.insert(dropped.first, dropped.next);
+        self.remove(&dropped);
     }
 
     /// Removes segments whose records are all done with.

@@ -155,7 +155,7 @@ impl Spool {
         let count = u32::try_from(samples).map_err(io::Error::other)?;
         let bytes = record::encode(seq, count, [now_ms, newest_ms], payload)
             .ok_or_else(|| io::Error::other("the record is too large"))?;
-        if self.is_to_be_closed(&inner, bytes.len() as u64, now_ms) {
+        if inner.has_vanished() || self.is_to_be_closed(&inner, bytes.len() as u64, now_ms) {
             inner.close()?;
         }
         if let Err(error) = inner.write(&bytes, now_ms, &self.settings) {
@@ -167,7 +167,7 @@ impl Spool {
             self.remove_finished(&mut inner);
             inner.write(&bytes, now_ms, &self.settings)?;
         }
-        self.keep_limits(&mut inner, now_ms);
+        self.keep_size(&mut inner);
         Ok(())
     }
 

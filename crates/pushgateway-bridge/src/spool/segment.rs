@@ -98,8 +98,9 @@ impl Segment {
         self.stored_ms = [first.min(stored_ms), last.max(stored_ms)];
     }
 
-    /// Opens it for appending; it comes about where it is not there.
+    /// Opens it for appending; it comes about where it is not there, and so does the folder.
     pub(super) fn open(&self, folder: &Path) -> io::Result<Arc<File>> {
+        std::fs::create_dir_all(folder)?;
         let path = self.path(folder);
         let file = OpenOptions::new()
             .write(true)

@@ -204,6 +204,12 @@ fn beyond_the_age_the_oldest_are_dropped_and_counted() {
             .append(minute(at), 3, minute(at), &payload(1, 10))
             .expect("appended");
     }
+    assert_eq!(
+        numbers(&spool).len(),
+        150,
+        "not before somebody is sure of the time"
+    );
+    spool.drop_old(minute(149));
     let left = numbers(&spool);
     // A segment goes when its last record is too old, and spans a sixteenth of the age.
     assert!(left.len() >= 60 && left.len() <= 66, "{left:?}");
@@ -222,6 +228,21 @@ fn a_file_that_vanished_costs_its_records_only() {
         .collect();
     assert_eq!(numbers(&spool), expected);
     assert!(dropped(&instruments, Loss::Corrupt) > 0.0);
+}
+
+#[test]
+fn a_folder_that_vanished_comes_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let inside = folder.path().join("spool");
+    let (spool, instruments) = open(&inside);
+    (0..3).for_each(|seq| append(&spool, seq, 100));
+    std::fs::remove_dir_all(&inside).expect("removed");
+    (3..6).for_each(|seq| append(&spool, seq, 100));
+    assert_eq!(numbers(&spool), [3, 4, 5]);
+    assert!(dropped(&instruments, Loss::Corrupt) > 0.0);
+    spool.done(3, 5);
+    drop(spool);
+    assert_eq!(numbers(&open(&inside).0), [5]);
 }
 
 /// What one step of a life does.

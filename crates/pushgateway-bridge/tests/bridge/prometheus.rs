@@ -84,6 +84,14 @@ fn series_are_those_of_a_scrape_and_end_when_they_vanish() {
     wait_for("the target is back", || {
         (bench.count(&format!("c{{{labels}}}")) == 1).then_some(())
     });
+    target.show(200, "text/plain\r\nContent-Encoding: gzip", "c 3\n");
+    wait_for("what was packed unasked is refused", || {
+        (bench.count(&format!("up{{{labels}}} == 0")) == 1).then_some(())
+    });
+    target.show(200, "text/plain", "c 3\n");
+    wait_for("the target is back again", || {
+        (bench.count(&format!("c{{{labels}}}")) == 1).then_some(())
+    });
     bridge.signal(Signal::TERM);
     assert_eq!(bridge.wait(), Some(0));
     assert_eq!(bench.count("{machine=\"pc\"}"), 0);
@@ -119,4 +127,27 @@ fn stopping_takes_less_than_five_seconds_with_a_receiver_that_is_away() {
     assert_eq!(bridge.wait(), Some(0));
     // Far above the five seconds that are promised: the machine may be busy.
     assert!(started.elapsed() < Duration::from_mins(1));
+}
+
+#[test]
+fn a_reload_that_waits_for_a_slow_target_does_not_hold_up_the_end() {
+    let bench = Bench::new();
+    let target = Target::serve("a 1\n");
+    // It takes connections, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let slow = |job: &str| {
+        let port = silent.local_addr().expect("an address").port();
+        format!(
+            "[[target]]\njob = \"{job}\"\nurl = \"http://127.0.0.1:{port}/\"\ninterval = \"1h\"\ntimeout = \"1h\"\n"
+        )
+    };
+    let mut bridge = bench.start(&(target.entry("node") + &slow("slow")));
+    wait_for("the target", || (bench.count("a") == 1).then_some(()));
+    bench.configure(&(target.entry("node") + &slow("other")));
+    bridge.signal(Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    bridge.signal(Signal::TERM);
+    assert_eq!(bridge.wait(), Some(0));
+    // The last things were brought away in time.
+    assert_eq!(bench.count("{machine=\"pc\"}"), 0);
 }

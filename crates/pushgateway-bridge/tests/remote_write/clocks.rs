@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pushgateway_bridge::clock::{Reading, uptime};
+use pushgateway_bridge::sample::{Metadata, NAME};
+
 use crate::lab::{Lab, eventually, now_ms, page};
 use crate::receiver::{Answer, Receiver};
 
@@ -43,6 +46,45 @@ fn what_is_ahead_of_the_receiver_waits_and_holds_nothing_up() {
     remote.accept(&page(3, now_ms()));
     eventually("all was sent", || receiver.stored() == 12);
     eventually("nothing waits", || remote.holding().oldest_ms.is_none());
+}
+
+#[test]
+fn one_sample_ahead_holds_up_none_of_its_page() {
+    let (lab, receiver) = (Lab::new(), Receiver::start(|_| Answer::Store));
+    let remote = lab.start(&receiver.url(), |_| {});
+    let mut page = page(3, now_ms());
+    // A target that gives microseconds where milliseconds belong.
+    let labels = [(NAME, "wrong"), ("machine", "pc")];
+    page.push(labels, 1.0, now_ms() * 1000, Metadata::default())
+        .expect("taken");
+    remote.accept(&page);
+    eventually("the others were sent", || receiver.stored() == 3);
+    eventually("it is given up", || lab.dropped("future") > 0.5);
+    assert!(lab.dropped("future") < 1.5);
+}
+
+#[test]
+fn nothing_is_too_old_until_the_receiver_said_what_time_it_is() {
+    let lab = Lab::new();
+    let remote = lab.start("http://127.0.0.1:1/api/v1/write", |settings| {
+        settings.spool.age = Duration::from_millis(1);
+    });
+    // Each page has a segment of its own, since they are further apart than a sixteenth of the age.
+    let accept_three = || {
+        for _ in 0..3 {
+            remote.accept(&page(3, now_ms()));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    accept_three();
+    assert!(lab.dropped("age") < 0.5, "by the host's own clock alone");
+    lab.clock.observe(&Reading {
+        date: std::time::SystemTime::now(),
+        sent: uptime(),
+        received: uptime(),
+    });
+    accept_three();
+    assert!(lab.dropped("age") > 2.5);
 }
 
 #[test]

@@ -58,6 +58,15 @@ fn a_page_of_many_series_goes_out_in_parts() {
 }
 
 #[test]
+fn each_attempt_to_reach_a_receiver_that_is_away_is_counted() {
+    let lab = Lab::new();
+    let _remote = lab.start("http://127.0.0.1:1/api/v1/write", |_| {});
+    eventually("it was tried again", || {
+        lab.count("bridge_push_total{outcome=\"unavailable\"}") > 1.5
+    });
+}
+
+#[test]
 fn who_ignores_version_2_gets_version_1() {
     for answer in [
         Answer::Say("415 Unsupported Media Type", ""),
