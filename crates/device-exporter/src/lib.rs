@@ -1,6 +1,6 @@
 //! Prometheus exporter for embedded devices on serial lines and TCP.
 //!
-//! [`exporter`] is the whole program; [`protocol`] reads what devices say, and [`config`] the configuration file.
+//! [`exporter()`] is the whole program; [`protocol`] reads what devices say, and [`config`] the configuration file.
 
 mod aging;
 mod allowance;

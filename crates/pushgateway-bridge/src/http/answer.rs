@@ -15,7 +15,7 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// When the request went out and the answer's head came, by [`uptime`].
+    /// When the request went out and the answer's head came, by [`uptime`](crate::clock::uptime).
     pub sent: Duration,
     /// When the answer's head came.
     pub received: Duration,
