@@ -4,7 +4,7 @@
 //! result to a baseline that a person accepted. What comes out is a state, pass, degraded, fail or inconclusive, on the
 //! page and as a record beside the run. Nothing is ever done about it here.
 //!
-//! Reads and writes the set's folder ([`folder`]); the command runs with the exporter's own rights.
+//! Reads and writes the set's folder (`folder.rs`); the command runs with the exporter's own rights.
 //! `docs/training.md` explains the rules, `docs/canary-result.schema.json` what a result looks like.
 
 mod baseline;
