@@ -101,7 +101,12 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     let real = path
         .ancestors()
         .find_map(|there| Some((there, there.canonicalize().ok()?)))
-        .and_then(|(there, real)| Some(real.join(path.strip_prefix(there).ok()?)));
+        .and_then(|(there, real)| {
+            let rest = path.strip_prefix(there).ok()?;
+            // Joined with nothing, it would end with a slash as soon as it is there, and be another text than before.
+            let is_all = rest.as_os_str().is_empty();
+            Some(if is_all { real } else { real.join(rest) })
+        });
     real.unwrap_or_else(|| path.to_path_buf())
 }
 
@@ -118,6 +123,15 @@ pub(crate) fn common_folder(mut folders: impl Iterator<Item = PathBuf>) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_the_same_text_before_and_after_it_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("canary");
+        let before = real(&path);
+        std::fs::create_dir(&path).expect("a folder");
+        assert_eq!(before.as_os_str(), real(&path).as_os_str());
+    }
 
     #[test]
     fn the_common_folder_is_the_lowest_above_all() {
