@@ -1,6 +1,6 @@
 //! The starts and ends of one container, from the engine's events, checked against what it says of the container.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::container::Container;
 use crate::counts::Counts;
@@ -10,6 +10,8 @@ use crate::main_log::line::{End, Reason};
 const OUT_OF_MEMORY: Duration = Duration::from_secs(10);
 /// What `SIGKILL` makes of the exit code.
 const KILLED: i64 = 137;
+/// The engine tells within milliseconds that memory ran out.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// `SIGINT`, `SIGQUIT`, `SIGKILL` and `SIGTERM`: they ask for the end of any container. Others, such as `SIGHUP`, ask a
 /// server to read its files again.
 const ENDING: [i64; 4] = [2, 3, 9, 15];
@@ -22,7 +24,8 @@ pub(crate) struct Event {
     pub(crate) what: What,
 }
 
-/// In the order of the engine: `kill` and `oom` come before the `die` that they lead to.
+/// In the order of the engine: `kill` comes before the `die` that it leads to. `oom` mostly does too, but the engine hears
+/// of it from another source than of the end.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum What {
     /// It runs.
@@ -46,6 +49,8 @@ pub(crate) struct Life {
     /// Its end was asked for.
     asked: bool,
     out_of_memory: Option<Duration>,
+    /// Since when an end by SIGKILL waits for the engine to tell its cause.
+    unexplained: Option<Instant>,
     stopped: bool,
     /// A start was told since it was looked at last.
     told: bool,
@@ -92,6 +97,12 @@ impl Life {
 
     /// Enters what the engine says of it. All that happened up to then is entered, and nothing that came later.
     pub(crate) fn settle(&mut self, now: Container) {
+        if now.out_of_memory {
+            self.explain(Reason::OomKill);
+        }
+        if self.unexplained.is_some_and(|since| since.elapsed() > PATIENCE) {
+            self.explain(Reason::of_signal(KILLED - 128));
+        }
         let Some(last) = self.last.take() else {
             self.begin(&now);
             self.last = Some(now);
@@ -148,6 +159,7 @@ impl Life {
                 self.start();
             }
             What::Signalled(signal) => self.asked |= self.asks_for_the_end(signal),
+            What::OutOfMemory if self.unexplained.is_some() => self.explain(Reason::OomKill),
             What::OutOfMemory => self.out_of_memory = Some(event.at),
             What::Died(code) => self.end(Some(code), event.at),
             What::Health => {}
@@ -159,7 +171,16 @@ impl Life {
         signal.is_none_or(|signal| ENDING.contains(&signal) || Some(signal) == own)
     }
 
+    /// Counts the end that waited.
+    fn explain(&mut self, reason: Reason) {
+        if self.unexplained.take().is_some() {
+            let code = Some(KILLED);
+            self.counts.end(End { reason, code });
+        }
+    }
+
     fn start(&mut self) {
+        self.explain(Reason::of_signal(KILLED - 128));
         if self.phase == Phase::Alive {
             self.end(None, Duration::ZERO);
         }
@@ -178,6 +199,11 @@ impl Life {
             Some(_) if self.asked => Reason::Stopped,
             Some(0) => Reason::Expected,
             Some(_) if self.out_of_memory.is_some_and(soon) => Reason::OomKill,
+            Some(KILLED) => {
+                self.unexplained = Some(Instant::now());
+                self.counts.last_exit_code = code;
+                return;
+            }
             Some(signal @ 129..=192) => Reason::of_signal(signal - 128),
             Some(_) => Reason::ExitCode,
         };
@@ -238,6 +264,33 @@ mod tests {
         let steps = [(vec![], container(Some("1"), None)), (events, restarted("4", 3))];
         let exits = vec![(Reason::ExitCode, 1), (Reason::Sigsegv, 1), (Reason::OomKill, 1)];
         assert_eq!(counted(&steps), (3, exits, Some(137)));
+    }
+
+    #[test]
+    fn the_cause_may_be_told_after_the_end() {
+        let ended = || container(Some("1"), Some(137));
+        let late = [
+            (vec![], container(Some("1"), None)),
+            (vec![Died(137)], ended()),
+            (vec![OutOfMemory], ended()),
+        ];
+        assert_eq!(counted(&late), (0, vec![(Reason::OomKill, 1)], Some(137)));
+        assert_eq!(
+            counted(&late[..2]),
+            (0, vec![], Some(137)),
+            "it may still be told"
+        );
+        let never = [
+            (vec![], container(Some("1"), None)),
+            (vec![Died(137), Started], container(Some("2"), None)),
+        ];
+        assert_eq!(counted(&never), (1, vec![(Reason::Sigkill, 1)], Some(137)));
+        let seen = Container {
+            out_of_memory: true,
+            ..ended()
+        };
+        let seen = [(vec![], container(Some("1"), None)), (vec![Died(137)], seen)];
+        assert_eq!(counted(&seen).1, [(Reason::OomKill, 1)]);
     }
 
     #[test]
